@@ -1,0 +1,143 @@
+"""The values that all rooms share. Frozen; parsed once at the edge; the words are those of docs/words.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from bot.core.reference import Digest, Repository, Tag
+from bot.core.versions import Ref, Version
+
+Field = Literal["ref", "version", "digest", "image"]
+"""What a pin site holds: one part of the pin, or an `image` value in one of its five forms."""
+
+Channel = Literal["stable", "prerelease"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """`linux/arm64` or `linux/arm/v7`."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Ref, version and digest that belong together; `tag` is the image tag that the ref maps to."""
+
+    ref: Ref
+    version: Version
+    digest: Digest
+    tag: Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pin that was proven from the bytes of its index."""
+
+    pin: Pin
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One upstream release, as published. `notes` are a stranger's text; dates are in UTC."""
+
+    ref: Ref
+    version: Version | None
+    published: datetime | None = None
+    draft: bool = False
+    prerelease: bool = False
+    url: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be proposed. `allow` is a version range as packaging.specifiers reads it, empty for all."""
+
+    allow: str = ""
+    channel: Channel = "stable"
+    platforms: tuple[Platform, ...] = (Platform("linux", "amd64"), Platform("linux", "arm64"))
+    grace: timedelta = timedelta(hours=24)
+    """How long a release may be without its image before that is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class DotenvSite:
+    """Keys of a dotenv file. `other_keys` may stand in it too; any other key is refused."""
+
+    file: str
+    keys: tuple[tuple[str, Field], ...]
+    other_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformSite:
+    """The default of a Terraform variable."""
+
+    file: str
+    variable: str
+    holds: Field = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileSite:
+    """Defaults of Dockerfile `ARG`s."""
+
+    file: str
+    args: tuple[tuple[str, Field], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkdownSite:
+    """A place in a Markdown file, from widest to narrowest: between two markers, in a table row, in a column.
+
+    `row` is the text of one cell of the row; at least the markers or a row are given.
+    """
+
+    file: str
+    begin: str = ""
+    end: str = ""
+    row: str = ""
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternSite:
+    """A regular expression whose named groups are fields, and that must match exactly once."""
+
+    file: str
+    pattern: str
+
+
+Site = DotenvSite | TerraformSite | DockerfileSite | MarkdownSite | PatternSite
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An upstream image that is tracked. `sites[0]` is the source of truth: it holds ref and digest."""
+
+    name: str
+    repository: Repository
+    sites: tuple[Site, ...]
+    github: str = ""
+    """`owner/name` whose GitHub Releases are the releases; empty: the registry's tags are."""
+    tags: tuple[str, ...] = ("{ref}", "{version}")
+    """How a release maps to image tags, tried in this order."""
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was read: its path in the repository, its bytes, and git's mode for it."""
+
+    path: str
+    data: bytes
+    mode: str = "100644"

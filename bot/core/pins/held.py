@@ -1,0 +1,42 @@
+"""What was found at a pin site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.core.model import Field, SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One value in one file: `source.data[start:end]` is `text`, in UTF-8, without quotes."""
+
+    file: str
+    line: int
+    """Counted from 1."""
+    start: int
+    end: int
+    field: Field
+    text: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def held_at(source: SourceFile, start: int, end: int, field: Field) -> Held:
+    """The value that stands between two byte offsets of a file."""
+    return Held(
+        file=source.path,
+        line=line_at(source.data, start),
+        start=start,
+        end=end,
+        field=field,
+        text=source.data[start:end].decode(),
+    )
+
+
+def line_at(data: bytes, offset: int) -> int:
+    """The line, from 1, in which a byte offset stands. Lines end with LF, CRLF or CR."""
+    before = data[:offset].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return before.count(b"\n") + 1

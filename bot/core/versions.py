@@ -1,0 +1,78 @@
+"""Upstream refs -> versions: what is a release and what is not, and which comes after which."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import NewType
+
+Ref = NewType("Ref", str)
+"""The upstream tag of a release: `v1.4.1`."""
+
+_VERSION = re.compile(
+    r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(?:\.(0|[1-9][0-9]{0,8}))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version by Semantic Versioning 2.0.0; a missing patch counts as 0. Ordered by section 11."""
+
+    text: str
+    release: tuple[int, int, int]
+    prerelease: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self._order == other._order
+
+    def __hash__(self) -> int:
+        return hash((self.release, self.prerelease))
+
+    def __lt__(self, other: Version) -> bool:
+        return self._order < other._order
+
+    @property
+    def base(self) -> str:
+        """The release that a prerelease leads to: `1.4.0` for `1.4.0-rc.1`."""
+        return ".".join(map(str, self.release))
+
+    @property
+    def _order(self) -> tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]:
+        """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
+        fields = tuple(
+            (False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease
+        )
+        return self.release, not self.prerelease, fields
+
+
+def parse_version(text: str) -> Version | None:
+    """The version that `text` is, with or without a leading `v`; None where it is not a version.
+
+    Suffixes that upstreams append for variants (`1.4.0-musl`) parse as prereleases, as Semantic
+    Versioning says, and so never count as releases. Build metadata (`+x`) cannot be in an image tag.
+    """
+    match = _VERSION.fullmatch(text.removeprefix("v"))
+    if match is None:
+        return None
+    major, minor, patch, prerelease = match.groups()
+    return Version(
+        text=match.group(0),
+        release=(int(major), int(minor), int(patch or 0)),
+        prerelease=tuple(prerelease.split(".")) if prerelease else (),
+    )
+
+
+def why_no_release(version: Version | None, *, prereleases: bool) -> str | None:
+    """The reason why a ref is no release that this channel follows, or None where it is one."""
+    if version is None:
+        return "not a version"
+    if version.release == (0, 0, 0):
+        return "a nightly build (0.0.0)"
+    if version.prerelease and not prereleases:
+        return f"a prerelease or variant ({'.'.join(version.prerelease)})"
+    return None
