@@ -39,7 +39,9 @@ def digest_of(body: bytes) -> Digest:
 def parse_tag(text: str) -> Tag:
     """The tag that `text` is. Raises ValueError."""
     if not _TAG.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is no image tag: letters, digits, '_', '.', '-', at most 128 characters")
+        raise ValueError(
+            f"{text[:80]!r} is no image tag: letters, digits, '_', '.', '-', at most 128 characters"
+        )
     return Tag(text)
 
 
