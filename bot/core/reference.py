@@ -39,9 +39,7 @@ def digest_of(body: bytes) -> Digest:
 def parse_tag(text: str) -> Tag:
     """The tag that `text` is. Raises ValueError."""
     if not _TAG.fullmatch(text):
-        raise ValueError(
-            f"{text[:80]!r} is no image tag: letters, digits, '_', '.', '-', at most 128 characters"
-        )
+        raise ValueError(f"{text[:80]!r} is no image tag: letters, digits, '_', '.', '-', at most 128 characters")
     return Tag(text)
 
 
@@ -98,6 +96,4 @@ def parse_reference(text: str) -> Reference:
         head, tag = rest, ""
     if not at and not tag:
         raise ValueError(f"{text[:200]!r} names neither a tag nor a digest")
-    return Reference(
-        parse_repository(head), parse_tag(tag) if tag else None, parse_digest(digest) if at else None
-    )
+    return Reference(parse_repository(head), parse_tag(tag) if tag else None, parse_digest(digest) if at else None)

@@ -23,15 +23,17 @@ def image_tags(templates: tuple[str, ...], ref: Ref, version: Version | None) ->
     return tuple(found)
 
 
-def version_of_tag(templates: tuple[str, ...], tag: str) -> Version | None:
-    """The version that a registry's tag names under these templates, or None where it fits none of them."""
+def ref_of_tag(templates: tuple[str, ...], tag: str) -> Ref:
+    """What a registry's tag names under these templates: the part that stands for the ref or the version.
+
+    A tag that fits none of them is its own ref, and no version.
+    """
     for template in templates:
-        prefix, placeholder, suffix = template.partition("{ref}")
-        if not placeholder:
-            prefix, _, suffix = template.partition("{version}")
+        placeholder = "{ref}" if "{ref}" in template else "{version}"
+        prefix, _, suffix = template.partition(placeholder)
         if len(tag) > len(prefix) + len(suffix) and tag.startswith(prefix) and tag.endswith(suffix):
             middle = tag[len(prefix) : len(tag) - len(suffix)]
-            version = parse_version(middle)
-            if version is not None and (placeholder or not middle.startswith("v")):
-                return version
-    return None
+            # `v1.4.1` is a ref; a version is written without the v
+            if parse_version(middle) is not None and (placeholder == "{ref}" or not middle.startswith("v")):
+                return Ref(middle)
+    return Ref(tag)

@@ -44,9 +44,7 @@ class Version:
     @property
     def _order(self) -> tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]:
         """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
-        fields = tuple(
-            (False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease
-        )
+        fields = tuple((False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease)
         return self.release, not self.prerelease, fields
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core.model import Field, SourceFile
+from bot.core.model import Field, Site, SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,15 @@ class Held:
     end: int
     field: Field
     text: str
+    site: Site
+    """Where the settings say that it stands: it can be found again."""
 
     @property
     def where(self) -> str:
         return f"{self.file}:{self.line}"
 
 
-def held_at(source: SourceFile, start: int, end: int, field: Field) -> Held:
+def held_at(source: SourceFile, site: Site, start: int, end: int, field: Field) -> Held:
     """The value that stands between two byte offsets of a file."""
     return Held(
         file=source.path,
@@ -33,10 +35,11 @@ def held_at(source: SourceFile, start: int, end: int, field: Field) -> Held:
         end=end,
         field=field,
         text=source.data[start:end].decode(),
+        site=site,
     )
 
 
 def line_at(data: bytes, offset: int) -> int:
     """The line, from 1, in which a byte offset stands. Lines end with LF, CRLF or CR."""
-    before = data[:offset].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return before.count(b"\n") + 1
+    feeds, returns, both = (data.count(end, 0, offset) for end in (b"\n", b"\r", b"\r\n"))
+    return feeds + returns - both + 1

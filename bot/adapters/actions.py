@@ -1,0 +1,30 @@
+"""GitHub Actions: workflow commands and the step summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+MAX_SUMMARY = 1024 * 1024
+"""Bytes; GitHub drops a step's summary that is larger."""
+
+
+def annotation(level: Literal["error", "warning", "notice"], title: str, text: str) -> str:
+    """A workflow command that shows on the run's page. Nothing in `text` can start another command."""
+    return f"::{level} title={_property(title)}::{_escaped(text)}"
+
+
+def append_summary(path: Path, markdown: str) -> None:
+    """Add to the step summary, as far as it has room."""
+    used = path.stat().st_size if path.exists() else 0
+    data = markdown.encode()[: max(0, MAX_SUMMARY - used - 1)]
+    with path.open("ab") as file:
+        file.write(data + b"\n")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")

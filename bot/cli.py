@@ -1,0 +1,303 @@
+"""The commands. Each is wired here to its flow, and its answer printed; the one place that catches BotError."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from bot import __version__
+from bot.clock import Clock, SystemClock
+from bot.errors import BotError, UsageError
+from bot.world import World
+
+# Each command imports its own flow where it runs, so that no command pays for another: PLC0415 is off for this file.
+
+if TYPE_CHECKING:
+    from bot.core.plan import Outcome, Plan
+    from bot.flows.upgrade import Result
+
+_BUG, _USAGE, _INTERRUPTED = 1, 2, 130
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object an image, one a line.")
+_image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
+_to = click.option("--to", "to", metavar="REF", help="This release, if the policy allows it: v1.4.1.")
+_saved = click.option(
+    "--plan",
+    "saved",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A plan that `plan --save` wrote; it is held against a fresh one first.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: gateway-bot plan --explain")
+@click.option(
+    "-C",
+    "root",
+    metavar="DIR",
+    default=".",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Work on the checkout in DIR.",
+)
+@click.version_option(__version__, prog_name="gateway-bot")
+@click.pass_context
+def cli(ctx: click.Context, root: Path) -> None:
+    """Keep a digest-pinned upstream image current, provably.
+
+    Exit codes: 0 done or nothing to do, 2 wrong use or settings, 3 the pinned files, 4 the network or a service
+    gave up, 5 integrity, 6 policy, 7 GitHub refused or a conflict, 130 interrupted, 1 a bug.
+    """
+    environ, clock = ctx.obj
+    ctx.obj = World(root.resolve(), environ, clock)
+
+
+@cli.command(epilog="Example: gateway-bot check --fix")
+@click.option("--fix", is_flag=True, help="Rewrite what disagrees from the source of truth, the image's first pin.")
+@click.option("--online", is_flag=True, help="Also prove that the pinned tag still answers with the pinned digest.")
+@_image
+@_json
+@click.pass_obj
+def check(world: World, *, fix: bool, online: bool, name: str | None, as_json: bool) -> int:
+    """Say whether all places that hold a pin agree."""
+    from bot.flows.check import check as run
+
+    code = 0
+    for image in world.images(name):
+        upstream = world.upstream(image) if online else None
+        done = run(image, world.files, world.allowed_keys, upstream, fix=fix)
+        click.echo(done.json() if as_json else done.text())
+        code = code or done.exit_code
+    return code
+
+
+@cli.command(epilog="Example: gateway-bot resolve ghcr.io/agentgateway/agentgateway:v1.4.1")
+@click.argument("ref")
+@_image
+@_json
+@click.pass_obj
+def resolve(world: World, *, ref: str, name: str | None, as_json: bool) -> int:
+    """Print the digest of REF, proven from its bytes, with its platforms.
+
+    REF is a whole reference (HOST/PATH:TAG or HOST/PATH@DIGEST), which needs no gateway-bot.toml, or a tag or
+    digest of an image that is in it.
+    """
+    import msgspec
+
+    from bot.core.wire import ResolvedJson
+    from bot.flows.resolve import resolve as run
+    from bot.flows.resolve import the_reference
+
+    images = world.images(name) if name or "/" not in ref or world.has_settings else ()
+    reference = the_reference(ref, images)
+    required = next((i.policy.platforms for i in images if i.repository == reference.repository), ())
+    index = run(reference, world.registry(reference.repository), required)
+    platforms = [str(platform) for platform in index.platforms]
+    if as_json:
+        click.echo(msgspec.json.encode(ResolvedJson(str(reference), index.digest, index.media_type, platforms)))
+    else:
+        click.echo(f"{index.digest}\n{reference}: {index.media_type}\n{', '.join(platforms)}")
+    return 0
+
+
+@cli.command(epilog="Example: gateway-bot plan --explain")
+@_to
+@click.option("--explain", is_flag=True, help="Show every release with the reason why it was passed over.")
+@click.option("--save", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Keep the plan.")
+@_image
+@_json
+@click.pass_obj
+def plan(world: World, *, to: str | None, explain: bool, save: Path | None, name: str | None, as_json: bool) -> int:
+    """Say what would change, and why. Changes nothing."""
+    from bot.flows.upgrade import Result
+
+    results = [Result(outcome) for outcome in _outcomes(world, name, to)]
+    if save is not None:
+        world.save(save, b"".join(_one_line(result) + b"\n" for result in results))
+    return _report(world, results, as_json=as_json, explain=explain)
+
+
+@cli.command(epilog="Example: gateway-bot apply --to v1.4.1")
+@_to
+@_saved
+@_image
+@_json
+@click.pass_obj
+def apply(world: World, *, to: str | None, saved: Path | None, name: str | None, as_json: bool) -> int:
+    """Make the plan's edits in the work tree, all or nothing."""
+    from bot.flows.upgrade import act
+    from bot.flows.upgrade import apply as run
+
+    outcomes = _outcomes(world, name, to, saved, same_base=True)
+    return _report(world, act(outcomes, lambda made: run(made, world.files)), as_json=as_json)
+
+
+@cli.command(epilog="Example: GITHUB_REPOSITORY=acme/ai-gateway gateway-bot propose --dry-run")
+@_to
+@_saved
+@click.option("--dry-run", is_flag=True, help="Do not act: show the pull request that would be there.")
+@_image
+@_json
+@click.pass_obj
+def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, name: str | None, as_json: bool) -> int:
+    """Open one pull request for each image that has a newer release, or update the one that is open."""
+    from bot.flows.upgrade import act
+
+    if not dry_run:
+        world.require_forge()
+
+    def on_plan(made: Plan) -> Result:
+        from bot.flows.propose import preview, propose_result
+
+        return preview(made) if dry_run else propose_result(made, world.forge(), world.ground, world.log)
+
+    return _report(world, act(_outcomes(world, name, to, saved), on_plan), as_json=as_json)
+
+
+@cli.command(epilog="Example: gateway-bot demo")
+@click.option(
+    "--output",
+    metavar="DIR",
+    default="build/demo",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the pull request's page is left.",
+)
+@click.pass_obj
+def demo(world: World, *, output: Path) -> int:
+    """Tell the whole story on a registry and a GitHub of the bot's own, on loopback."""
+    from bot.demo import demo as run
+
+    return run(world.root, output, main)
+
+
+@cli.group(epilog="Example: gateway-bot config schema > gateway-bot.schema.json")
+def config() -> None:
+    """Look at gateway-bot.toml."""
+
+
+@config.command(epilog="Example: gateway-bot config validate")
+@_json
+@click.pass_obj
+def validate(world: World, *, as_json: bool) -> int:
+    """Say whether gateway-bot.toml is valid."""
+    import json
+
+    names = [image.name for image in world.settings.images]
+    text = f"gateway-bot.toml is valid: {', '.join(names)}"
+    click.echo(json.dumps({"valid": True, "images": names}) if as_json else text)
+    return 0
+
+
+@config.command(epilog="Example: gateway-bot config schema > gateway-bot.schema.json")
+def schema() -> int:
+    """Print the JSON Schema of gateway-bot.toml, for editors."""
+    import json
+
+    from bot.settings import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _outcomes(
+    world: World, name: str | None, to: str | None, saved: Path | None = None, *, same_base: bool = False
+) -> list[Outcome]:
+    """The decision for each image that was asked for."""
+    from bot.core.versions import Ref, parse_version
+    from bot.flows import upgrade
+
+    if saved is not None:
+        if to is not None or name is not None:
+            raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
+        claims = world.saved_plans(saved)
+        return [upgrade.plan_again(claim, world.settings.images, world.ground, same_base=same_base) for claim in claims]
+    images = world.images(name)
+    if to is not None and len(images) > 1:
+        raise UsageError("several images, one release", where="--to", next_step="Name its image with --image.")
+    if to is not None and parse_version(to) is None:
+        raise UsageError(
+            f"{to[:80]!r} is no release's tag", where="--to", next_step="Name a version, as in v1.4.1 or 1.4.1."
+        )
+    world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
+    return [upgrade.plan(image, world.ground, Ref(to) if to else None) for image in images]
+
+
+def _report(world: World, results: Sequence[Result], *, as_json: bool, explain: bool = False) -> int:
+    """Print the answers and tell GitHub Actions; the exit code of the first image that was blocked."""
+    from bot.core import report
+    from bot.core.plan import Blocked
+
+    code = 0
+    for result in results:
+        outcome = result.outcome
+        if as_json:
+            click.echo(_one_line(result))
+        else:
+            parts = (report.terminal(outcome, explain=explain), *filter(None, (result.did, result.url, result.preview)))
+            click.echo("\n".join(parts))
+        world.tell_actions(outcome, result.did)
+        if isinstance(outcome, Blocked):
+            code = code or outcome.exit_code
+    return code
+
+
+def _one_line(result: Result) -> bytes:
+    from bot.core.plan import Plan
+    from bot.core.wire import to_json
+
+    if isinstance(result.outcome, Plan):
+        from bot.core.proposal import steps
+
+        return to_json(result.outcome, steps(result.outcome), result.did, result.url)
+    return to_json(result.outcome, (), result.did, result.url)
+
+
+def main(
+    args: Sequence[str] | None = None, environ: Mapping[str, str] | None = None, clock: Clock | None = None
+) -> int:
+    """Run one command; the exit code. Every error of the bot's, and every other, ends here."""
+    try:
+        done = cli.main(
+            args=list(args) if args is not None else None,
+            prog_name="gateway-bot",
+            standalone_mode=False,
+            obj=(environ, clock or SystemClock()),
+        )
+    except BotError as error:
+        click.echo(f"error: {error}\n  next: {error.next_step}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: run it again, it continues where it stopped", err=True)
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
+        click.echo(_bug(error), err=True)
+        return _BUG
+    return done if isinstance(done, int) else 0
+
+
+def _bug(error: Exception) -> str:
+    """What to report of an error that nobody foresaw: where it arose and its kind; its text may hold anything."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "nowhere"
+    return (
+        f"error: a bug in gateway-bot {__version__}: {type(error).__name__} at {place}\n"
+        "  next: nothing more was done. Report this line with the command that led to it."
+    )
+
+
+def entry() -> NoReturn:
+    """The program."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,62 @@
+"""The answer of `check` for one image, and its two forms. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from bot.core.gates import Gate
+from bot.core.model import Image, Pin
+from bot.core.pins.held import Held
+from bot.core.pins.sites import Drift
+from bot.core.text import plain
+from bot.core.wire import CheckJson, HeldJson, drift_json, gates_json, pin_json
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the files say of an image; `fixed` are the places that disagreed and no longer do."""
+
+    image: Image
+    pin: Pin
+    held: tuple[Held, ...]
+    drift: tuple[Drift, ...]
+    fixed: tuple[Drift, ...]
+    gates: tuple[Gate, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """3 for drift that stays, otherwise that of the gate that refuses."""
+        if self.drift:
+            return 3
+        return next((gate.exit_code for gate in self.gates if gate.verdict != "pass"), 0)
+
+    def json(self) -> bytes:
+        """One line of JSON, without its end; the shape is CheckJson's."""
+        return msgspec.json.encode(
+            CheckJson(
+                image=self.image.name,
+                ok=self.exit_code == 0,
+                exit_code=self.exit_code,
+                pin=pin_json(self.pin, ()),
+                sites=[HeldJson(held.file, held.line, held.field, held.text) for held in self.held],
+                drift=drift_json(self.drift),
+                fixed=drift_json(self.fixed),
+                gates=gates_json(self.gates),
+            )
+        )
+
+    def text(self) -> str:
+        """For a person: what disagrees, where, and how to repair it."""
+        truth = self.image.sites[0].file
+        lines = [f"{d.where}: holds {plain(d.holds, 300)}, {truth} says {d.expected}" for d in self.drift]
+        lines += [f"{d.where}: repaired: held {plain(d.holds, 300)}, now {d.expected}" for d in self.fixed]
+        lines += [f"{gate.verdict}: {gate.name}: {plain(gate.evidence, 1000)}" for gate in self.gates]
+        lines += [f"  next: {gate.next_step}" for gate in self.gates if gate.verdict != "pass"]
+        count = f"{len(self.held)} values in {len({held.file for held in self.held})} files"
+        if self.drift:
+            lines.append(f"{self.image.name}: {len(self.drift)} of {count} disagree; repair: gateway-bot check --fix")
+        else:
+            lines.append(f"{self.image.name}: {count} agree on {self.pin.ref} {self.pin.digest}")
+        return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Gates: one question each, asked of a candidate; evidence -> verdict. Unknown never passes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.core.index import Index
+from bot.core.model import Candidate, Image, Pin, Platform
+
+Verdict = Literal["pass", "warn", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The answer to one question, with what was observed and the command that asks it again.
+
+    A gate that does not let pass says with which exit code the run ends, and what to do next.
+    """
+
+    name: str
+    verdict: Verdict
+    evidence: str
+    repeat: str = ""
+    exit_code: int = 0
+    next_step: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        return self.verdict in {"fail", "unknown"}
+
+
+def pinned_tag(image: Image, current: Pin, index: Index | None) -> Gate:
+    """Does the pinned tag still answer with the pinned digest?"""
+    tag = f"{image.repository}:{current.tag}"
+    repeat = f"gateway-bot resolve {tag}"
+    if index is None:
+        return Gate(
+            "pinned-tag",
+            "warn",
+            f"{tag} is no longer in the registry; the pinned digest {current.digest} cannot be compared",
+            repeat,
+            exit_code=5,
+            next_step=f"Ask upstream why {current.ref} was withdrawn; upgrade, or pin a release that is still there.",
+        )
+    if index.digest != current.digest:
+        return Gate(
+            "pinned-tag",
+            "fail",
+            f"moved tag: {tag} was re-pushed; it is {index.digest} now, the pin says {current.digest}",
+            repeat,
+            exit_code=5,
+            next_step=(
+                f"Find out from upstream why {current.ref} changed before anything is upgraded. "
+                "If the new digest is right, pin it by hand and review it as you would a new release."
+            ),
+        )
+    return Gate("pinned-tag", "pass", f"{tag} still answers with {index.digest}", repeat)
+
+
+def candidate_digest(image: Image, candidate: Candidate) -> Gate:
+    """Is the candidate's digest proven? It is, or there would be no Candidate: the evidence says how."""
+    tag = f"{image.repository}:{candidate.pin.tag}"
+    return Gate(
+        "digest",
+        "pass",
+        f"the bytes of the index at {tag} hash to {candidate.pin.digest}",
+        f"gateway-bot resolve {tag}",
+    )
+
+
+def platforms(image: Image, pin: Pin, found: Sequence[Platform]) -> Gate:
+    """Is every required platform there, exactly once?"""
+    required = image.policy.platforms
+    missing = [p for p in required if p not in found]
+    listed = ", ".join(map(str, found))
+    repeat = f"gateway-bot resolve {image.repository}@{pin.digest}"
+    if missing:
+        return Gate(
+            "platforms",
+            "fail",
+            f"{pin.ref} lacks {', '.join(map(str, missing))}; it has {listed}",
+            repeat,
+            exit_code=5,
+            next_step="Wait for upstream to push the missing platforms, or change `platforms` in gateway-bot.toml.",
+        )
+    return Gate("platforms", "pass", listed, repeat)
+
+
+def new_digest(current: Pin, candidate: Candidate) -> Gate:
+    """Is it another image at all?"""
+    if candidate.pin.digest == current.digest:
+        return Gate(
+            "new-digest",
+            "fail",
+            f"{candidate.pin.ref} has the digest that is pinned as {current.ref}: {current.digest}",
+            exit_code=6,
+            next_step="A person has to look: was the release only re-labelled, or the wrong image tagged?",
+        )
+    return Gate("new-digest", "pass", f"{candidate.pin.digest} replaces {current.digest}")
+
+
+def first_refusal(gates: Sequence[Gate]) -> Gate | None:
+    """The first gate that does not let pass."""
+    return next((gate for gate in gates if gate.refuses), None)

@@ -1,0 +1,168 @@
+"""An OCI image index from its raw bytes: proven, or refused.
+
+OCI image specification 1.1, "Image Index"; Docker manifest list 2. The media type must say the same in
+the header and in the body, and a body is an index or a manifest, never both (CVE-2021-41190).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from bot.core.model import Platform
+from bot.core.reference import Digest, digest_of, parse_digest
+
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
+"""All four, so that a single-platform image is a clear refusal instead of a 404."""
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Registries must accept manifests of 4 MiB; nothing true is much larger."""
+
+_ATTESTATION = "vnd.docker.reference.type"
+
+
+class NotProven(ValueError):
+    """What came back is not what it claims to be; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, proven from its bytes: each platform once, attestations left out."""
+
+    digest: Digest
+    media_type: str
+    platforms: tuple[Platform, ...]
+
+    def missing(self, required: Sequence[Platform]) -> tuple[Platform, ...]:
+        """The required platforms that are not there."""
+        return tuple(p for p in required if p not in self.platforms)
+
+
+def prove_index(body: bytes, *, content_type: str, header_digest: str | None, expected: Digest | None) -> Index:
+    """The index that `body` is, with the digest of exactly these bytes.
+
+    `header_digest` is Docker-Content-Digest where the registry sent one, `expected` the digest that was
+    asked for. Raises NotProven.
+    """
+    digest = _prove_digest(body, header_digest, expected)
+    document = _parse(body)
+    media_type = _media_type(document, content_type)
+    if media_type in MANIFEST_TYPES:
+        raise NotProven("it is a single-platform manifest, not multi-arch: an image index was expected")
+    return Index(digest, media_type, _platforms(document))
+
+
+def _prove_digest(body: bytes, header_digest: str | None, expected: Digest | None) -> Digest:
+    digest = digest_of(body)
+    if header_digest is not None:
+        try:
+            claimed = parse_digest(header_digest)
+        except ValueError as error:
+            raise NotProven(f"the header Docker-Content-Digest is invalid: {error}") from None
+        if claimed != digest:
+            raise NotProven(f"the header Docker-Content-Digest says {claimed}, the bytes are {digest}")
+    if expected is not None and expected != digest:
+        raise NotProven(f"asked for {expected}, the bytes that came are {digest}")
+    return digest
+
+
+def _parse(body: bytes) -> Mapping[str, object]:
+    try:
+        document = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_small_int
+        )
+    except RecursionError:
+        raise NotProven("the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise NotProven(f"the body is no valid JSON: {str(error)[:120]}") from None
+    if not isinstance(document, dict):
+        raise NotProven("the body is JSON but no object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuses keys that differ in case only: registries and clients in Go read them as the same key."""
+    if len({key.casefold() for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key appears twice")
+    return dict(pairs)
+
+
+def _no_constant(text: str) -> object:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _small_int(text: str) -> int:
+    if len(text) > 20:  # noqa: PLR2004 - more digits than 64 bits have
+        raise ValueError("a number is out of range")
+    return int(text)
+
+
+def _media_type(document: Mapping[str, object], content_type: str) -> str:
+    header = content_type.partition(";")[0].strip().lower()
+    if header not in (*INDEX_TYPES, *MANIFEST_TYPES):
+        raise NotProven(f"its Content-Type is {header[:80]!r}, which is no image index or manifest")
+    keys = {key.casefold() for key in document}
+    if "manifests" in keys and keys & {"layers", "config", "fslayers"}:
+        raise NotProven("it claims to be an index and a manifest at once (`manifests` with `layers` or `config`)")
+    if document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version there is
+        raise NotProven(f"its schemaVersion is {str(document.get('schemaVersion'))[:20]}, not 2")
+    stated = document.get("mediaType", header)
+    if stated != header:
+        raise NotProven(f"its mediaType {str(stated)[:80]!r} contradicts its Content-Type {header!r}")
+    if (header in INDEX_TYPES) != ("manifests" in document):
+        raise NotProven(f"its content does not fit its type {header!r}")
+    return header
+
+
+def _platforms(document: Mapping[str, object]) -> tuple[Platform, ...]:
+    entries = document["manifests"]
+    if not isinstance(entries, list):
+        raise NotProven("`manifests` is no list")
+    found = [platform for entry in entries if (platform := _platform(entry)) is not None]
+    if not found:
+        raise NotProven("no entry is an image: only attestations, or nothing")
+    twice = sorted(platform for platform, count in Counter(found).items() if count > 1)
+    if twice:
+        raise NotProven(f"a platform appears twice: {', '.join(map(str, twice))}")
+    return tuple(sorted(found))
+
+
+def _platform(entry: object) -> Platform | None:
+    """The platform of one descriptor; None for an attestation."""
+    if not isinstance(entry, dict):
+        raise NotProven("an entry of `manifests` is no object")
+    descriptor = cast("dict[str, object]", entry)
+    try:
+        parse_digest(_text(descriptor, "digest"))
+    except ValueError as error:
+        raise NotProven(f"an entry's digest is invalid: {error}") from None
+    platform = descriptor.get("platform")
+    if not isinstance(platform, dict):
+        raise NotProven(f"entry {descriptor['digest']} names no platform")
+    named = cast("dict[str, object]", platform)
+    value = Platform(_text(named, "os"), _text(named, "architecture"), _text(named, "variant", ""))
+    annotations = descriptor.get("annotations")
+    if value.os == "unknown" and isinstance(annotations, dict) and _ATTESTATION in annotations:
+        return None
+    # arm64 has one variant, v8, which is left out as often as it is written: both are the same platform
+    if (value.architecture, value.variant) == ("arm64", "v8"):
+        return Platform(value.os, value.architecture)
+    return value
+
+
+def _text(mapping: Mapping[str, object], key: str, default: str | None = None) -> str:
+    value = mapping.get(key, default)
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():  # noqa: PLR2004 - a bound
+        raise NotProven(f"`{key}` of an entry is missing or no text")
+    return value

@@ -1,0 +1,158 @@
+"""The proposal: its names and texts, and what to do about it given what GitHub shows. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.core.plan import Plan
+
+_TRAILER = "Gateway-Bot-Tree"
+
+
+class Conflict(Exception):
+    """Somebody else moved or made the same thing first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request from the bot's branch, as GitHub shows it."""
+
+    number: int
+    url: str
+    title: str
+    body: str
+    is_open: bool
+    merged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The commit at the head of a branch. `blobs` has git's (mode, blob id) of each file that was asked for."""
+
+    sha: str
+    tree: str
+    message: str
+    parents: tuple[str, ...]
+    blobs: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What should be on GitHub: one branch with one change, one pull request."""
+
+    branch: str
+    title: str
+    body: str
+    digest: str
+    contents: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Branch and pull request already say it all."""
+
+    pull: PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class EditText:
+    """The branch is right, the pull request's text is not."""
+
+    pull: PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPull:
+    """The branch is right, the pull request is missing: an earlier run ended between the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Commit on the branch (on top of `head`, where there is one), then open or edit the pull request."""
+
+    head: Commit | None
+    pull: PullRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A person closed this version and digest without merging it."""
+
+    pull: PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """The branch has a commit that the bot did not make."""
+
+    head: Commit
+
+
+Action = Keep | EditText | OpenPull | Push | Declined | Foreign
+
+
+def branch_name(plan: Plan) -> str:
+    """By image and version, so that a second run finds the first one's work."""
+    return f"gateway-bot/{plan.image.name}/{plan.candidate.pin.version}"
+
+
+def title(plan: Plan) -> str:
+    """A Conventional Commit's first line; both refs are parsed versions, never free text."""
+    return f"deps({plan.image.name}): bump {plan.current.ref} to {plan.candidate.pin.ref}"
+
+
+def commit_message(plan: Plan, tree: str) -> str:
+    """The message of the one commit. Its trailer names the tree that the bot made.
+
+    By it the bot later knows its own commit from one that a person changed, without any file of its own.
+    """
+    pin = plan.candidate.pin
+    return f"{title(plan)}\n\n{plan.image.repository}:{pin.tag}\n{pin.digest}\n\n{_TRAILER}: {tree}"
+
+
+def is_ours(commit: Commit) -> bool:
+    """Whether the bot made this commit and nobody changed it since."""
+    match = re.search(rf"^{_TRAILER}: ([0-9a-f]{{40}})$", commit.message, re.MULTILINE)
+    return match is not None and match[1] == commit.tree
+
+
+def blob_id(data: bytes) -> str:
+    """Git's name for these bytes."""
+    return hashlib.sha1(b"blob %d\x00" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def steps(plan: Plan) -> tuple[str, ...]:
+    """What acting on the plan does, in order."""
+    return (
+        *(f"rewrite {edit.file}:{edit.line}" for edit in plan.edits),
+        f"one commit on branch {branch_name(plan)}: {title(plan)}",
+        "one pull request from it, opened or updated",
+    )
+
+
+def next_action(wanted: Proposal, pulls: Sequence[PullRequest], head: Commit | None) -> Action:
+    """What to do, given all pull requests from the branch and the commit at its head."""
+    opened = next((pull for pull in pulls if pull.is_open), None)
+    if opened is None:
+        declined = next((p for p in pulls if not p.merged and wanted.digest in p.body), None)
+        if declined is not None:
+            return Declined(declined)
+    if head is None:
+        return Push(None, opened)
+    if not is_ours(head):
+        return Foreign(head)
+    if any(head.blobs.get(path, ("", ""))[1] != blob_id(data) for path, data in wanted.contents.items()):
+        return Push(head, opened)
+    if opened is not None:
+        unchanged = (opened.title, _normal(opened.body)) == (wanted.title, _normal(wanted.body))
+        return Keep(opened) if unchanged else EditText(opened)
+    # a branch that was merged, while the base holds the old pin again, has nothing to merge until it moves on
+    return Push(head, None) if pulls else OpenPull()
+
+
+def _normal(body: str) -> str:
+    """GitHub may store CRLF and cut white space at the end."""
+    return body.replace("\r\n", "\n").strip()

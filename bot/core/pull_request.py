@@ -1,0 +1,77 @@
+"""The body of the pull request: one screen, in the order in which a maintainer asks. Pure.
+
+Nothing here changes from run to run while the facts stay the same, so that an open pull request is left alone.
+"""
+
+from __future__ import annotations
+
+from bot.core.gates import Verdict
+from bot.core.notes import inert, release_notes
+from bot.core.plan import Plan
+
+LIMIT = 58_000
+"""Characters; GitHub refuses bodies over 65,536."""
+
+_MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "unknown": "❔"}
+
+
+def body(plan: Plan) -> str:
+    """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first."""
+    above = "\n\n".join((_verdict(plan), _what_changes(plan), _gates(plan), _what_to_do(plan)))
+    opening = f"<details>\n<summary>Release notes ({len(plan.notes)})</summary>\n\n"
+    closing = "\n\n</details>\n"
+    notes = release_notes(plan.notes, LIMIT - len(above) - len(opening) - len(closing) - 2)
+    return f"{above}\n\n{opening}{notes}{closing}"
+
+
+def _verdict(plan: Plan) -> str:
+    pin = plan.candidate.pin
+    why = next(entry.reason for entry in plan.selection.considered if entry.picked)
+    warnings = sum(gate.verdict == "warn" for gate in plan.gates)
+    checked = f"all {len(plan.gates)} gates passed" if not warnings else f"{warnings} of {len(plan.gates)} gates warn"
+    return f"**{plan.image.name} {pin.version}** is {why}; its multi-arch digest is proven and {checked}."
+
+
+def _what_changes(plan: Plan) -> str:
+    current, pin = plan.current, plan.candidate.pin
+    published = f"{plan.release.published:%Y-%m-%d %H:%M} UTC" if plan.release.published else "not stated"
+    files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
+    return "\n".join(
+        (
+            "| | from | to |",
+            "|---|---|---|",
+            f"| release | `{current.ref}` | `{pin.ref}`{_link(plan)} |",
+            f"| digest | `{current.digest}` | `{pin.digest}` |",
+            f"| image | `{plan.image.repository}:{current.tag}` | `{plan.image.repository}:{pin.tag}` |",
+            "",
+            f"Published {published}. Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}.",
+        )
+    )
+
+
+def _link(plan: Plan) -> str:
+    """The release's page, as inert as everything else that upstream wrote."""
+    return f" {inert(f'[page]({plan.release.url})').strip()}" if plan.release.url.startswith("https://") else ""
+
+
+def _gates(plan: Plan) -> str:
+    lines = ["| gate | evidence | ask again |", "|---|---|---|"]
+    for gate in plan.gates:
+        repeat = f"`{gate.repeat}`" if gate.repeat else ""
+        lines.append(f"| {_MARKS[gate.verdict]} {gate.name} | {_shortened(gate.evidence)} | {repeat} |")
+    return "\n".join(lines)
+
+
+def _shortened(evidence: str) -> str:
+    """Evidence is the bot's own text about parsed values; a pipe would still end the cell."""
+    return evidence.replace("|", "\\|")
+
+
+def _what_to_do(plan: Plan) -> str:
+    pin, current = plan.candidate.pin, plan.current
+    return (
+        f"**Merge** to pin `{pin.ref}` in all places at once. "
+        f"**Close** to decline it: this version with this digest is not proposed again. "
+        f"**To go back** after merging, revert the one commit of this pull request; that restores `{current.ref}` "
+        f"with its digest everywhere."
+    )

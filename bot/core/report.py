@@ -1,0 +1,83 @@
+"""An outcome, rendered for a terminal, a step summary, or as annotations. Pure; JSON is in wire.py."""
+
+from __future__ import annotations
+
+from bot.core.plan import Blocked, NothingNew, Outcome, Plan
+from bot.core.proposal import branch_name
+from bot.core.selection import Selection
+from bot.core.text import plain
+
+
+def headline(outcome: Outcome) -> str:
+    """What happened, in one line."""
+    match outcome:
+        case Plan():
+            return f"{outcome.image.name}: upgrade {outcome.current.ref} -> {outcome.candidate.pin.ref}"
+        case NothingNew():
+            return f"{outcome.image.name}: nothing new. {plain(outcome.reason, 1000)}"
+        case Blocked():
+            return f"{outcome.image}: blocked. {plain(outcome.reason, 1000)}"
+
+
+def terminal(outcome: Outcome, *, explain: bool = False) -> str:
+    """The outcome for a person at a terminal; `explain` adds every release with its reason."""
+    lines = [headline(outcome)]
+    match outcome:
+        case Plan():
+            pin, current = outcome.candidate.pin, outcome.current
+            lines += [
+                f"  digest    {current.digest}",
+                f"         -> {pin.digest}",
+                f"  platforms {', '.join(map(str, outcome.candidate.platforms))}",
+                f"  branch    {branch_name(outcome)}",
+                "  edits",
+                *(f"    {edit.file}:{edit.line}: {edit.old} -> {edit.new}" for edit in outcome.edits),
+            ]
+        case Blocked():
+            lines += [
+                f"  where     {plain(outcome.where, 1000)}",
+                f"  next      {outcome.next_step}",
+                *(f"  {d.where}: holds {plain(d.holds, 300)}, expected {d.expected}" for d in outcome.drift),
+            ]
+        case NothingNew():
+            pass
+    if outcome.gates:
+        lines.append("  gates")
+        lines += [f"    {gate.verdict:<7} {gate.name}: {plain(gate.evidence, 1000)}" for gate in outcome.gates]
+    if explain and outcome.selection is not None:
+        lines += ["  releases", *_explained(outcome.selection)]
+    return "\n".join(lines)
+
+
+def summary(outcome: Outcome, did: str = "") -> str:
+    """The outcome as Markdown for a step summary; every value in it was parsed, or stands in code."""
+    lines = [f"### {headline(outcome)}" if isinstance(outcome, Plan) else f"### {_code(headline(outcome))}"]
+    if did:
+        lines.append(_code(did))
+    if isinstance(outcome, Blocked):
+        lines += [f"**Where:** {_code(outcome.where)}", f"**Next:** {outcome.next_step}"]
+        lines += [f"- {_code(f'{d.where}: holds {d.holds}, expected {d.expected}')}" for d in outcome.drift]
+    if isinstance(outcome, Plan):
+        lines.append(
+            "| file | old | new |\n|---|---|---|"
+            + "".join(f"\n| {_code(f'{e.file}:{e.line}')} | {_code(e.old)} | {_code(e.new)} |" for e in outcome.edits)
+        )
+    if outcome.gates:
+        lines.append(
+            "| gate | verdict | evidence |\n|---|---|---|"
+            + "".join(f"\n| {gate.name} | {gate.verdict} | {_code(gate.evidence)} |" for gate in outcome.gates)
+        )
+    return "\n\n".join(lines) + "\n"
+
+
+def _explained(selection: Selection) -> list[str]:
+    width = max((len(plain(entry.ref, 60)) for entry in selection.considered), default=0)
+    return [
+        f"    {'*' if entry.picked else ' '} {plain(entry.ref, 60):<{width}}  {plain(entry.reason, 200)}"
+        for entry in selection.considered
+    ]
+
+
+def _code(text: str) -> str:
+    """One line in code, whatever is in it, also inside a table."""
+    return f"`{plain(text, 2000).replace('`', chr(39)).replace('|', '/')}`"

@@ -1,0 +1,143 @@
+"""Releases and policy -> the candidate, or the reason why there is none; every release gets its reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.core.model import Pin, Policy, Release
+from bot.core.versions import Ref, Version, parse_version, why_no_release
+
+_NEWEST = "the newest release that the policy allows"
+_NO_VERSION = Version("", (0, 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One release and why it was picked or passed over."""
+
+    ref: Ref
+    picked: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`release` is the newest that the policy allows, or None with the `reason` in words."""
+
+    considered: tuple[Considered, ...]
+    release: Release | None
+    reason: str
+
+
+def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
+    """Says of page after page whether the reading may end: the pin was seen and this page holds nothing newer.
+
+    GitHub lists by date while lines are patched out of date order, so seeing the pin alone is not enough.
+    """
+    seen_pin = False
+
+    def enough(page: Sequence[Release]) -> bool:
+        nonlocal seen_pin
+        versions = [release.version for release in page if release.version is not None]
+        seen_pin = seen_pin or current.version in versions
+        followed = (v for v in versions if why_no_release(v, prereleases=policy.channel == "prerelease") is None)
+        return seen_pin and not any(version > current.version for version in followed)
+
+    return enough
+
+
+def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Ref | None) -> Selection:
+    """The newest release that the policy allows and that is newer than the pin; `wanted` narrows it to one.
+
+    What a person asks for by name passes the same policy: it chooses among what is allowed.
+    """
+    in_range = _range(policy.allow)
+    allowed: list[tuple[Version, Release]] = []
+    passed_over: list[tuple[Release, str]] = []
+    for release in releases:
+        reason = _why_not(release, current, policy, in_range)
+        if reason is None and release.version is not None:
+            allowed.append((release.version, release))
+        else:
+            passed_over.append((release, reason or "not a version"))
+    allowed.sort(key=lambda pair: pair[0], reverse=True)
+    newest = allowed[0][1] if allowed else None
+    if wanted is not None:
+        passed_over += [
+            (release, f"{wanted} was asked for") for _, release in allowed if not _is_wanted(release, wanted)
+        ]
+        allowed = [pair for pair in allowed if _is_wanted(pair[1], wanted)]
+    picked = allowed[0][1] if allowed else None
+    reasons = {release.ref: reason for release, reason in passed_over}
+    for version, release in allowed[1:]:
+        relation = "the same version as" if version == allowed[0][0] else "older than"
+        reasons[release.ref] = f"{relation} {allowed[0][1].ref}"
+    if picked is not None and newest is not None:
+        asked = f"the release that was asked for, older than {newest.ref}, which is allowed too"
+        reasons[picked.ref] = _NEWEST if picked is newest else asked
+    considered = tuple(
+        Considered(release.ref, release is picked, reasons[release.ref]) for release in _newest_first(releases)
+    )
+    if picked is not None:
+        return Selection(considered, picked, f"{picked.ref} is {reasons[picked.ref]}")
+    return Selection(considered, None, _why_none(considered, releases, current, wanted))
+
+
+def between(releases: Sequence[Release], current: Version, candidate: Version) -> tuple[Release, ...]:
+    """The releases whose notes a reviewer wants: above the pin, up to the candidate, newest first."""
+    found = [r for r in releases if not r.draft and r.version is not None and current < r.version <= candidate]
+    found = [r for r in found if r.version == candidate or why_no_release(r.version, prereleases=False) is None]
+    return tuple(_newest_first(found))
+
+
+def _why_not(release: Release, current: Pin, policy: Policy, in_range: Callable[[Version], bool]) -> str | None:
+    """Why a release is passed over, or None."""
+    prereleases = policy.channel == "prerelease"
+    version = release.version
+    reason = "a draft" if release.draft else why_no_release(version, prereleases=prereleases)
+    if reason is not None or version is None:
+        return reason
+    if release.prerelease and not prereleases:
+        return "marked as a prerelease"
+    if version == current.version:
+        return "the pin"
+    if version < current.version:
+        return f"older than the pin {current.ref}"
+    if not in_range(version):
+        return f"outside the allowed range {policy.allow}"
+    return None
+
+
+def _range(allow: str) -> Callable[[Version], bool]:
+    if not allow:
+        return lambda _: True
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - only where a range is set
+
+    specifiers = SpecifierSet(allow)
+    return lambda version: specifiers.contains(version.base)
+
+
+def _is_wanted(release: Release, wanted: Ref) -> bool:
+    return release.ref == wanted or (release.version is not None and release.version == parse_version(wanted))
+
+
+def _newest_first(releases: Sequence[Release]) -> list[Release]:
+    """Versions from the newest down, then what is no version."""
+    return sorted(releases, key=lambda r: (r.version is not None, r.version or _NO_VERSION, r.ref), reverse=True)
+
+
+def _why_none(considered: Sequence[Considered], releases: Sequence[Release], current: Pin, wanted: Ref | None) -> str:
+    if wanted is not None:
+        named = {r.ref for r in releases if _is_wanted(r, wanted)}
+        reason = next((entry.reason for entry in considered if entry.ref in named), "no such release")
+        return f"{wanted} was asked for: {reason}"
+    if not considered:
+        return "upstream has published no releases"
+    versions = [r.version for r in releases if r.version and not r.version.prerelease and not r.draft]
+    if versions and max(versions) < current.version:
+        return f"no downgrade: the newest release {max(versions)} is older than the pin {current.ref}"
+    newer = {r.ref for r in releases if r.version is not None and r.version > current.version}
+    skipped = [f"{entry.ref} ({entry.reason})" for entry in considered if entry.ref in newer]
+    tail = f"; passed over: {', '.join(skipped[:5])}{' and more' if len(skipped) > 5 else ''}" if skipped else ""  # noqa: PLR2004 - a line's worth
+    return f"{current.ref} is {_NEWEST}, of {len(considered)} seen{tail}"

@@ -1,0 +1,190 @@
+"""A plan -> one commit and one pull request on GitHub; run again, it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.core.model import SourceFile
+from bot.core.plan import Blocked, NothingNew, Outcome, Plan
+from bot.core.proposal import (
+    Commit,
+    Conflict,
+    Declined,
+    EditText,
+    Foreign,
+    Keep,
+    OpenPull,
+    Proposal,
+    PullRequest,
+    Push,
+    blob_id,
+    branch_name,
+    commit_message,
+    next_action,
+    title,
+)
+from bot.core.pull_request import body
+from bot.errors import ForgeError
+from bot.flows.upgrade import Ground, Result, plan
+
+
+class _BaseMoved(Exception):
+    """The base holds other bytes than those that the plan was made from."""
+
+    def __init__(self, base: Commit) -> None:
+        super().__init__()
+        self.base = base
+
+
+class Forge(Protocol):
+    """The repository on GitHub that gets the pull request."""
+
+    def base(self) -> str:
+        """The name of the branch that the pull request goes to."""
+        ...
+
+    def head(self, branch: str, paths: Iterable[str]) -> Commit | None:
+        """The commit at the head of a branch, with the blobs of these files; None where there is no branch."""
+        ...
+
+    def read(self, commit: Commit, paths: Iterable[str]) -> dict[str, SourceFile]: ...
+
+    def pulls(self, branch: str, base: str) -> Sequence[PullRequest]:
+        """All pull requests from a branch of this very repository, open and closed, newest first."""
+        ...
+
+    def tree(self, base: Commit, contents: Mapping[str, bytes]) -> str:
+        """A tree that is the base's with these files replaced, their modes kept."""
+        ...
+
+    def commit(self, message: str, tree: str, parents: Sequence[str]) -> str: ...
+
+    def set_branch(self, branch: str, commit: str, *, exists: bool) -> None:
+        """Create a branch, or move it forward; never by force. Raises Conflict."""
+        ...
+
+    def open(self, branch: str, base: str, title: str, body: str) -> PullRequest:
+        """Open a pull request, or find the one that a doubtful answer opened."""
+        ...
+
+    def edit(self, pull: PullRequest, title: str, body: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What was done, in words, and the pull request that it was done to."""
+
+    did: str
+    pull: PullRequest
+    changed: bool
+
+
+Replan = Callable[[Mapping[str, SourceFile]], Outcome]
+"""The decision made again from the base's own files."""
+
+
+def propose(plan: Plan, forge: Forge, replan: Replan, log: Callable[[str], None]) -> Proposed | NothingNew | Blocked:
+    """Bring GitHub to what the plan says, or say what was decided instead on the base's own files.
+
+    Where the base holds other files than the plan was made from, or somebody else was faster, it is
+    planned again once. Raises ForgeError.
+    """
+    base = forge.base()
+    why = ""
+    for first in (True, False):
+        try:
+            return _attempt(plan, forge, base, first=first)
+        except _BaseMoved as moved:
+            why = f"{base} is not what the plan was made from"
+            again = replan(forge.read(moved.base, plan.pinned.sources))
+            if not isinstance(again, Plan):
+                return again
+            plan = again
+        except Conflict as conflict:
+            why = str(conflict)
+        log(f"{why}; planning again")
+    raise ForgeError(
+        f"somebody else keeps changing the same thing: {why}",
+        where=branch_name(plan),
+        next_step="Nothing was overwritten. Run it again when the other run is done.",
+    )
+
+
+def propose_result(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]) -> Result:
+    """Propose, and plan again on the base's own files where they are others."""
+
+    def replan(sources: Mapping[str, SourceFile]) -> Outcome:
+        files = _Given(sources)
+        return plan(made.image, Ground(files, ground.allowed_keys, ground.upstream), made.wanted)
+
+    match propose(made, forge, replan, log):
+        case Proposed(did, pull):
+            return Result(made, did=did, url=pull.url)
+        case other:
+            return Result(other)
+
+
+def preview(made: Plan) -> Result:
+    """What would be proposed, for a dry run."""
+    text = f"{title(made)}\nfrom {branch_name(made)}\n\n{body(made)}"
+    return Result(made, did="dry run: nothing was done; the pull request would read:\n", preview=text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Files that were read already, where a flow wants to read them."""
+
+    sources: Mapping[str, SourceFile]
+
+    def read(self, paths: Iterable[str]) -> dict[str, SourceFile]:
+        return {path: self.sources[path] for path in paths}
+
+
+def _attempt(plan: Plan, forge: Forge, base: str, *, first: bool) -> Proposed:
+    wanted = Proposal(branch_name(plan), title(plan), body(plan), plan.candidate.pin.digest, plan.contents)
+    pulls = forge.pulls(wanted.branch, base)
+    # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
+    head = forge.head(wanted.branch, wanted.contents) if pulls or not first else None
+    match next_action(wanted, pulls, head):
+        case Keep(pull):
+            return Proposed(f"#{pull.number} is open and says the same; nothing to do", pull, changed=False)
+        case EditText(pull):
+            forge.edit(pull, wanted.title, wanted.body)
+            return Proposed(f"#{pull.number}: text updated", pull, changed=True)
+        case Declined(pull):
+            did = f"declined in #{pull.number}, which was closed without merging; a new version or digest asks again"
+            return Proposed(did, pull, changed=False)
+        case Foreign(commit):
+            raise ForgeError(
+                f"the branch has a commit that the bot did not make ({commit.sha[:12]}), so it was left as it is",
+                where=wanted.branch,
+                next_step="Merge or close that pull request, or delete the branch to let the bot start over.",
+            )
+        case Push(head, pull):
+            _push(plan, wanted, forge, base, head)
+            if pull is not None:
+                forge.edit(pull, wanted.title, wanted.body)
+                return Proposed(f"#{pull.number}: branch and text updated", pull, changed=True)
+        case OpenPull():
+            pass
+    opened = forge.open(wanted.branch, base, wanted.title, wanted.body)
+    return Proposed(f"#{opened.number} opened", opened, changed=True)
+
+
+def _push(plan: Plan, wanted: Proposal, forge: Forge, base_name: str, head: Commit | None) -> None:
+    """One commit that holds all files, on the branch: the transaction."""
+    base = forge.head(base_name, plan.pinned.sources)
+    if base is None:
+        raise ForgeError(
+            f"there is no branch {base_name}", where=base_name, next_step="Mend `base` in gateway-bot.toml."
+        )
+    sources = plan.pinned.sources.items()
+    if any(base.blobs.get(path, ("", ""))[1] != blob_id(source.data) for path, source in sources):
+        raise _BaseMoved(base)
+    tree = forge.tree(base, wanted.contents)
+    # On top of what is there, merged with the base: a branch only ever moves forward, so nobody's work is lost
+    parents = [base.sha] if head is None else [head.sha, *([] if base.sha in head.parents else [base.sha])]
+    commit = forge.commit(commit_message(plan, tree), tree, parents)
+    forge.set_branch(wanted.branch, commit, exists=head is not None)

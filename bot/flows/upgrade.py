@@ -1,0 +1,97 @@
+"""The main job for one image after the other: observe, decide, act. One image's failure does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.core.model import Image, SourceFile
+from bot.core.plan import Blocked, Outcome, Plan, decide
+from bot.core.versions import Ref
+from bot.core.wire import OutcomeJson, differences
+from bot.errors import BotError
+from bot.flows.observe import Files, Upstream, observe, read_pinned
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An outcome, and what acting on it did: in words, with the pull request's address and text if there is one."""
+
+    outcome: Outcome
+    did: str = ""
+    url: str = ""
+    preview: str = ""
+
+
+class Worktree(Files, Protocol):
+    """A checkout that can be written."""
+
+    def write(self, before: Mapping[str, SourceFile], contents: Mapping[str, bytes]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan is made on: where files are, which keys may stand in them, where each image comes from."""
+
+    files: Files
+    allowed_keys: Mapping[str, frozenset[str]]
+    upstream: Callable[[Image], Upstream]
+
+
+def plan(image: Image, ground: Ground, wanted: Ref | None) -> Outcome:
+    """The decision for an image. An error becomes its outcome, with what was known by then."""
+    pinned = None
+    try:
+        pinned = read_pinned(image, ground.files, ground.allowed_keys)
+        return decide(observe(image, pinned, ground.upstream(image), wanted))
+    except BotError as error:
+        return Blocked.by(error, image.name, current=pinned.pin if pinned else None)
+
+
+def plan_again(claim: OutcomeJson, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
+    """A fresh plan for what a saved one names; refused where the two do not say the same.
+
+    Nothing in the file is believed: it chooses the release, everything else is observed again.
+    `same_base`: the files must be those that it was made from.
+    """
+
+    def refused(reason: str) -> Blocked:
+        again = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
+        return Blocked(claim.image, reason, where="saved plan", next_step=again, exit_code=6)
+
+    image = next((image for image in images if image.name == claim.image), None)
+    if image is None:
+        return refused(f"it is for an image {claim.image[:80]!r} that gateway-bot.toml does not have")
+    if claim.outcome == "blocked":
+        return refused(f"it was blocked when it was made: {claim.reason}")
+    fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None)
+    if isinstance(fresh, Plan):
+        if claim.candidate is None:
+            return refused("it says that there is nothing new, which is no longer so")
+        differ = differences(claim, fresh, same_base=same_base)
+        if differ:
+            return refused(f"it was edited or is out of date: it does not say what a plan made now says of {differ}")
+    return fresh
+
+
+def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> list[Result]:
+    """Each plan acted on. Where that fails, the error is that image's outcome."""
+    results = []
+    for outcome in outcomes:
+        match outcome:
+            case Plan():
+                try:
+                    results.append(on_plan(outcome))
+                except BotError as error:
+                    results.append(Result(Blocked.by(error, outcome.image.name, plan=outcome)))
+            case _:
+                results.append(Result(outcome))
+    return results
+
+
+def apply(made: Plan, worktree: Worktree) -> Result:
+    """The plan's edits in a checkout, all or nothing. Raises PinError."""
+    contents = made.contents
+    worktree.write(made.pinned.sources, contents)
+    return Result(made, did=f"rewrote {', '.join(contents)}")

@@ -1,0 +1,291 @@
+"""gateway-bot.toml and the environment -> frozen Settings. The sole reader of the environment.
+
+The structs are the file's grammar and, by `gateway-bot config schema`, its JSON Schema.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from bot.core.model import (
+    Channel,
+    DockerfileSite,
+    DotenvSite,
+    Field,
+    Image,
+    MarkdownSite,
+    PatternSite,
+    Platform,
+    Policy,
+    Site,
+    TerraformSite,
+)
+from bot.core.reference import is_loopback, parse_repository
+from bot.errors import UsageError
+
+FILE = "gateway-bot.toml"
+_SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$"
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+_File = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, description="Path below the repository's root.")]
+_Keys = Annotated[dict[str, Field], msgspec.Meta(min_length=1)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Dotenv(_Table, frozen=True, tag_field="type", tag="dotenv"):
+    """Keys of a dotenv file: `keys = { APP_IMAGE_DIGEST = "digest" }`. Other keys need to be in `other_keys`."""
+
+    file: _File
+    keys: _Keys
+    other_keys: tuple[str, ...] = ()
+
+
+class _Terraform(_Table, frozen=True, tag_field="type", tag="terraform"):
+    """The default of a Terraform variable."""
+
+    file: _File
+    variable: str
+    holds: Field = "image"
+
+
+class _Dockerfile(_Table, frozen=True, tag_field="type", tag="dockerfile"):
+    """Defaults of Dockerfile ARGs: `args = { APP_IMAGE = "image" }`."""
+
+    file: _File
+    args: _Keys
+
+
+class _Markdown(_Table, frozen=True, tag_field="type", tag="markdown"):
+    """Values between two markers, or in the table row with a cell that reads `row`, in its column `column`."""
+
+    file: _File
+    begin: str = ""
+    end: str = ""
+    row: str = ""
+    column: str = ""
+
+
+class _Pattern(_Table, frozen=True, tag_field="type", tag="pattern"):
+    """A regular expression with named groups (ref, version, digest, image) that matches exactly once."""
+
+    file: _File
+    pattern: str
+
+
+class _Policy(_Table, frozen=True):
+    """What may be proposed."""
+
+    allow: Annotated[str, msgspec.Meta(description="Version range, as in `>=1.3,<2`.")] = ""
+    channel: Channel = "stable"
+    platforms: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("linux/amd64", "linux/arm64")
+    grace_hours: Annotated[int, msgspec.Meta(ge=0, le=24 * 30)] = 24
+
+
+class _Image(_Table, frozen=True):
+    """An upstream image that is tracked. The first pin is the source of truth: it holds ref and digest."""
+
+    name: _Name
+    registry: Annotated[str, msgspec.Meta(description="HOST/PATH, as in ghcr.io/owner/name.")]
+    pins: Annotated[tuple[_Dotenv | _Terraform | _Dockerfile | _Markdown | _Pattern, ...], msgspec.Meta(min_length=1)]
+    github: Annotated[
+        str, msgspec.Meta(description="OWNER/NAME whose GitHub Releases count; without it, the registry's tags do.")
+    ] = ""
+    tags: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("{ref}", "{version}")
+    policy: _Policy = _Policy()
+
+
+class _File_(_Table, frozen=True, rename={"images": "image"}):  # noqa: N801 - the whole file; never seen outside
+    images: Annotated[tuple[_Image, ...], msgspec.Meta(min_length=1)]
+    base: Annotated[str, msgspec.Meta(description="Branch of the pull requests; default: the repository's own.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What gateway-bot.toml says."""
+
+    images: tuple[Image, ...]
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the environment says: secrets and endpoints, and where GitHub Actions wants its answers."""
+
+    github_api_url: str
+    github_repository: str
+    github_token: str = field(repr=False)
+    docker_config: Path
+    step_summary: Path | None
+    in_actions: bool
+
+
+def read_settings(root: Path) -> Settings:
+    """The settings of a checkout. Raises UsageError that names the place in the file."""
+    path = root / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            "there are no settings",
+            where=str(path),
+            next_step=f"Run it where {FILE} is, or name that folder with -C.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=FILE, next_step="Make it a readable UTF-8 file.") from None
+    try:
+        return _settings(msgspec.convert(tomllib.loads(text), _File_))
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(f"it is no TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise _invalid(_in_toml_words(str(error))) from None
+
+
+def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """The environment, checked; the process's own unless another is given. Raises UsageError without secrets."""
+    environ = os.environ if environ is None else environ
+    api_url = environ.get("GITHUB_API_URL", "").rstrip("/") or "https://api.github.com"
+    match = re.fullmatch(r"(https?)://([A-Za-z0-9.-]+(?::[0-9]+)?|\[::1\](?::[0-9]+)?)(?:/[A-Za-z0-9._/-]*)?", api_url)
+    if match is None or (match[1] == "http" and not is_loopback(match[2])):
+        raise UsageError(
+            "GITHUB_API_URL is no HTTPS address of an API (plain HTTP is for loopback only)",
+            where="GITHUB_API_URL",
+            next_step="Set it as in https://api.github.com or https://HOST/api/v3, or unset it.",
+        )
+    slug = environ.get("GITHUB_REPOSITORY", "")
+    if slug and not re.fullmatch(_SLUG, slug):
+        raise UsageError(
+            "GITHUB_REPOSITORY is not OWNER/NAME",
+            where="GITHUB_REPOSITORY",
+            next_step="Set it to the repository that gets the pull request.",
+        )
+    home = Path(environ.get("HOME", "~")).expanduser()
+    summary = environ.get("GITHUB_STEP_SUMMARY", "")
+    return Environment(
+        github_api_url=api_url,
+        github_repository=slug,
+        github_token=environ.get("GITHUB_TOKEN", "").strip(),
+        docker_config=Path(environ.get("DOCKER_CONFIG", "") or home / ".docker"),
+        step_summary=Path(summary) if summary else None,
+        in_actions=environ.get("GITHUB_ACTIONS") == "true",
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of gateway-bot.toml, for editors."""
+    schema = msgspec.json.schema(_File_)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE, **schema}
+
+
+def _settings(table: _File_) -> Settings:
+    images = tuple(_image(entry, f"image[{number}]") for number, entry in enumerate(table.images))
+    names = [image.name for image in images]
+    for name in names:
+        if names.count(name) > 1:
+            raise _invalid(f"two images have the name {name!r}")
+    if table.base and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", table.base):
+        raise _invalid("`base` is no branch name")
+    return Settings(images, table.base)
+
+
+def _image(entry: _Image, at: str) -> Image:
+    try:
+        repository = parse_repository(entry.registry)
+    except ValueError as error:
+        raise _invalid(f"{at}.registry: {error}") from None
+    if entry.github and not re.fullmatch(_SLUG, entry.github):
+        raise _invalid(f"{at}.github: {entry.github[:80]!r} is not OWNER/NAME")
+    for template in entry.tags:
+        if template.count("{ref}") + template.count("{version}") != 1:
+            raise _invalid(f"{at}.tags: {template[:80]!r} must hold {{ref}} or {{version}}, once")
+    return Image(
+        name=entry.name,
+        repository=repository,
+        sites=tuple(_site(site, f"{at}.pins[{number}]") for number, site in enumerate(entry.pins)),
+        github=entry.github,
+        tags=entry.tags,
+        policy=_policy(entry.policy, f"{at}.policy"),
+    )
+
+
+def _policy(entry: _Policy, at: str) -> Policy:
+    if entry.allow:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is set
+
+        try:
+            SpecifierSet(entry.allow)
+        except InvalidSpecifier:
+            raise _invalid(f"{at}.allow: {entry.allow[:80]!r} is no version range, as in '>=1.3,<2'") from None
+    platforms = []
+    for text in entry.platforms:
+        system, *rest = text.split("/")
+        if len(rest) not in {1, 2} or not all(re.fullmatch(r"[a-z0-9_]+", part) for part in (system, *rest)):
+            raise _invalid(f"{at}.platforms: {text[:80]!r} is no platform, as in 'linux/arm64'")
+        variant = rest[1] if len(rest) > 1 and (rest[0], rest[1]) != ("arm64", "v8") else ""
+        platforms.append(Platform(system, rest[0], variant))
+    return Policy(entry.allow, entry.channel, tuple(platforms), timedelta(hours=entry.grace_hours))
+
+
+def _site(entry: _Dotenv | _Terraform | _Dockerfile | _Markdown | _Pattern, at: str) -> Site:
+    path = PurePosixPath(entry.file)
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or "\\" in entry.file
+        or str(path) != entry.file
+        or path.parts[0] == ".git"
+    ):
+        raise _invalid(f"{at}.file: {entry.file[:80]!r} is no plain path below the repository's root")
+    match entry:
+        case _Dotenv():
+            for key in (*entry.keys, *entry.other_keys):
+                if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+                    raise _invalid(f"{at}: {key[:80]!r} is no name of a variable")
+            return DotenvSite(entry.file, tuple(entry.keys.items()), entry.other_keys)
+        case _Terraform():
+            return TerraformSite(entry.file, entry.variable, entry.holds)
+        case _Dockerfile():
+            return DockerfileSite(entry.file, tuple(entry.args.items()))
+        case _Markdown():
+            if (
+                bool(entry.begin) != bool(entry.end)
+                or not (entry.begin or entry.row)
+                or (entry.column and not entry.row)
+            ):
+                raise _invalid(f"{at}: name `begin` with `end`, or `row`, or both; `column` needs `row`")
+            return MarkdownSite(entry.file, entry.begin, entry.end, entry.row, entry.column)
+        case _Pattern():
+            return PatternSite(entry.file, _pattern(entry.pattern, at))
+
+
+def _pattern(pattern: str, at: str) -> str:
+    fields: tuple[Literal["ref", "version", "digest", "image"], ...] = ("ref", "version", "digest", "image")
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise _invalid(f"{at}.pattern: {error}") from None
+    if not groups or set(groups) - set(fields):
+        raise _invalid(f"{at}.pattern: it needs a named group, of {', '.join(fields)}")
+    return pattern
+
+
+def _in_toml_words(message: str) -> str:
+    """The text of msgspec's `... - at `$.image[0].pins`` as `image[0].pins: ...`."""
+    what, _, path = message.partition(" - at `$")
+    place = path.rstrip("`").removeprefix(".")
+    return f"{place}: {what}" if place else what
+
+
+def _invalid(what: str) -> UsageError:
+    return UsageError(what, where=FILE, next_step="`gateway-bot config schema` says what the file can hold.")
