@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -53,6 +53,7 @@ def cli(ctx: click.Context, root: Path) -> None:
     """
     environ, clock = ctx.obj
     ctx.obj = World(root.resolve(), environ, clock)
+    ctx.call_on_close(ctx.obj.close)
 
 
 @cli.command(epilog="Example: gateway-bot check --fix")
@@ -69,7 +70,7 @@ def check(world: World, *, fix: bool, online: bool, name: str | None, as_json: b
     for image in world.images(name):
         upstream = world.upstream(image) if online else None
         done = run(image, world.files, world.allowed_keys, upstream, fix=fix)
-        click.echo(done.json() if as_json else done.text())
+        click.echo(done.json().decode() if as_json else done.text())
         code = code or done.exit_code
     return code
 
@@ -97,7 +98,8 @@ def resolve(world: World, *, ref: str, name: str | None, as_json: bool) -> int:
     index = run(reference, world.registry(reference.repository), required)
     platforms = [str(platform) for platform in index.platforms]
     if as_json:
-        click.echo(msgspec.json.encode(ResolvedJson(str(reference), index.digest, index.media_type, platforms)))
+        answer = ResolvedJson(str(reference), index.digest, index.media_type, platforms)
+        click.echo(msgspec.json.encode(answer).decode())
     else:
         click.echo(f"{index.digest}\n{reference}: {index.media_type}\n{', '.join(platforms)}")
     return 0
@@ -152,7 +154,7 @@ def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, 
     def on_plan(made: Plan) -> Result:
         from bot.flows.propose import preview, propose_result
 
-        return preview(made) if dry_run else propose_result(made, world.forge(), world.ground, world.log)
+        return preview(made) if dry_run else propose_result(made, world.forge, world.ground, world.log)
 
     return _report(world, act(_outcomes(world, name, to, saved), on_plan), as_json=as_json)
 
@@ -205,8 +207,8 @@ def schema() -> int:
 
 def _outcomes(
     world: World, name: str | None, to: str | None, saved: Path | None = None, *, same_base: bool = False
-) -> list[Outcome]:
-    """The decision for each image that was asked for."""
+) -> Iterator[Outcome]:
+    """The decision for each image that was asked for, made when its turn comes: images may share a file."""
     from bot.core.versions import Ref, parse_version
     from bot.flows import upgrade
 
@@ -214,7 +216,8 @@ def _outcomes(
         if to is not None or name is not None:
             raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
         claims = world.saved_plans(saved)
-        return [upgrade.plan_again(claim, world.settings.images, world.ground, same_base=same_base) for claim in claims]
+        known = world.settings.images
+        return (upgrade.plan_again(claim, known, world.ground, same_base=same_base) for claim in claims)
     images = world.images(name)
     if to is not None and len(images) > 1:
         raise UsageError("several images, one release", where="--to", next_step="Name its image with --image.")
@@ -223,7 +226,7 @@ def _outcomes(
             f"{to[:80]!r} is no release's tag", where="--to", next_step="Name a version, as in v1.4.1 or 1.4.1."
         )
     world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
-    return [upgrade.plan(image, world.ground, Ref(to) if to else None) for image in images]
+    return (upgrade.plan(image, world.ground, Ref(to) if to else None) for image in images)
 
 
 def _report(world: World, results: Sequence[Result], *, as_json: bool, explain: bool = False) -> int:
@@ -235,7 +238,7 @@ def _report(world: World, results: Sequence[Result], *, as_json: bool, explain: 
     for result in results:
         outcome = result.outcome
         if as_json:
-            click.echo(_one_line(result))
+            click.echo(_one_line(result).decode())
         else:
             parts = (report.terminal(outcome, explain=explain), *filter(None, (result.did, result.url, result.preview)))
             click.echo("\n".join(parts))

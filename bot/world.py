@@ -72,6 +72,13 @@ class World:
     def has_settings(self) -> bool:
         return (self.root / FILE).exists()
 
+    def close(self) -> None:
+        """Let go of the connections, where there are any."""
+        if "client" in self.__dict__:
+            self.client.close()
+        if "forge" in self.__dict__:
+            self.forge.close()
+
     def images(self, name: str | None) -> tuple[Image, ...]:
         """The image of that name, or all. Raises UsageError."""
         images = self.settings.images
@@ -101,6 +108,7 @@ class World:
         releases = Releases(http, self.environment.github_api_url, self.environment.github_token)
         return Upstream(Registry(http, image.repository, self._login), releases, self.clock)
 
+    @cached_property
     def forge(self) -> Forge:
         """The repository that gets the pull request. Raises UsageError where the environment does not say it."""
         self.require_forge()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx  # noqa: TC002 - one plain import is easier to read
 
 OWNER_TOKEN = "owner-token"  # noqa: S105 - known to the emulator on loopback only
 UPSTREAM_TOKEN = "upstream-token"  # noqa: S105

@@ -14,13 +14,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.emulator import Emulator, write_seed
+from tests.loopback import loopback_client
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT / ".cache" / "real"
@@ -111,25 +111,18 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     port = free_port()
     url = f"http://localhost:{port}"
     command = [node, program, "--service", "github", "--port", str(port), "--seed", str(seed)]
-    with running(command, f"{url}/rate_limit", folder / "log"), httpx.Client(base_url=url) as client:
+    with running(command, f"{url}/rate_limit", folder / "log"), loopback_client(url) as client:
         yield Emulator(url, client)
-
-
-def upstream_tags() -> list[tuple[str, datetime]]:
-    """agentgateway's 101 git tags and their dates, in the order of the dates."""
-    rows = json.loads((ROOT / "tests" / "real" / "data" / "upstream-tags.json").read_text())
-    return [(tag, datetime.fromisoformat(date)) for tag, date in rows]
 
 
 def _wait_until_ready(program: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if program.poll() is not None:
-            break
-        try:
-            httpx.get(url, timeout=1)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
+    with loopback_client() as client:
+        while time.monotonic() < deadline and program.poll() is None:
+            try:
+                client.get(url, timeout=1)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
     pytest.fail(f"{program.args!r} did not answer at {url} within {READY_WITHIN} s:\n{log.read_text()[-2000:]}")

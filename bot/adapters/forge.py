@@ -110,6 +110,9 @@ class Forge:
         self._clock = clock
         self._log = log
 
+    def close(self) -> None:
+        self._github.close()
+
     def base(self) -> str:
         """The branch that pull requests go to."""
         if not self._base:

@@ -10,6 +10,7 @@ from bot.core.gates import Gate
 from bot.core.model import Image, Pin
 from bot.core.pins.held import Held
 from bot.core.pins.sites import Drift
+from bot.core.report import short
 from bot.core.text import plain
 from bot.core.wire import CheckJson, HeldJson, drift_json, gates_json, pin_json
 
@@ -52,7 +53,7 @@ class Checked:
         truth = self.image.sites[0].file
         lines = [f"{d.where}: holds {plain(d.holds, 300)}, {truth} says {d.expected}" for d in self.drift]
         lines += [f"{d.where}: repaired: held {plain(d.holds, 300)}, now {d.expected}" for d in self.fixed]
-        lines += [f"{gate.verdict}: {gate.name}: {plain(gate.evidence, 1000)}" for gate in self.gates]
+        lines += [f"{gate.verdict}: {gate.name}: {short(plain(gate.evidence, 1000))}" for gate in self.gates]
         lines += [f"  next: {gate.next_step}" for gate in self.gates if gate.verdict != "pass"]
         count = f"{len(self.held)} values in {len({held.file for held in self.held})} files"
         if self.drift:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bot.core.gates import Verdict
 from bot.core.notes import inert, release_notes
 from bot.core.plan import Plan
+from bot.core.report import short
 
 LIMIT = 58_000
 """Characters; GitHub refuses bodies over 65,536."""
@@ -42,7 +43,6 @@ def _what_changes(plan: Plan) -> str:
             "|---|---|---|",
             f"| release | `{current.ref}` | `{pin.ref}`{_link(plan)} |",
             f"| digest | `{current.digest}` | `{pin.digest}` |",
-            f"| image | `{plan.image.repository}:{current.tag}` | `{plan.image.repository}:{pin.tag}` |",
             "",
             f"Published {published}. Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}.",
         )
@@ -55,16 +55,11 @@ def _link(plan: Plan) -> str:
 
 
 def _gates(plan: Plan) -> str:
-    lines = ["| gate | evidence | ask again |", "|---|---|---|"]
+    lines = []
     for gate in plan.gates:
-        repeat = f"`{gate.repeat}`" if gate.repeat else ""
-        lines.append(f"| {_MARKS[gate.verdict]} {gate.name} | {_shortened(gate.evidence)} | {repeat} |")
+        repeat = f" (`{gate.repeat}`)" if gate.repeat else ""
+        lines.append(f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}{repeat}")
     return "\n".join(lines)
-
-
-def _shortened(evidence: str) -> str:
-    """Evidence is the bot's own text about parsed values; a pipe would still end the cell."""
-    return evidence.replace("|", "\\|")
 
 
 def _what_to_do(plan: Plan) -> str:

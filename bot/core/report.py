@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
-from bot.core.proposal import branch_name
 from bot.core.selection import Selection
 from bot.core.text import plain
 
@@ -19,6 +20,11 @@ def headline(outcome: Outcome) -> str:
             return f"{outcome.image}: blocked. {plain(outcome.reason, 1000)}"
 
 
+def short(text: str) -> str:
+    """Digests cut to twelve digits, for a reader who has them in full elsewhere."""
+    return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
+
+
 def terminal(outcome: Outcome, *, explain: bool = False) -> str:
     """The outcome for a person at a terminal; `explain` adds every release with its reason."""
     lines = [headline(outcome)]
@@ -26,12 +32,10 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
         case Plan():
             pin, current = outcome.candidate.pin, outcome.current
             lines += [
-                f"  digest    {current.digest}",
-                f"         -> {pin.digest}",
-                f"  platforms {', '.join(map(str, outcome.candidate.platforms))}",
-                f"  branch    {branch_name(outcome)}",
+                f"  from      {outcome.image.repository}:{current.tag}@{current.digest}",
+                f"  to        {outcome.image.repository}:{pin.tag}@{pin.digest}",
                 "  edits",
-                *(f"    {edit.file}:{edit.line}: {edit.old} -> {edit.new}" for edit in outcome.edits),
+                *(f"    {edit.file}:{edit.line}: {short(edit.old)} -> {short(edit.new)}" for edit in outcome.edits),
             ]
         case Blocked():
             lines += [
@@ -43,7 +47,7 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
             pass
     if outcome.gates:
         lines.append("  gates")
-        lines += [f"    {gate.verdict:<7} {gate.name}: {plain(gate.evidence, 1000)}" for gate in outcome.gates]
+        lines += [f"    {gate.verdict:<7} {gate.name}: {short(plain(gate.evidence, 1000))}" for gate in outcome.gates]
     if explain and outcome.selection is not None:
         lines += ["  releases", *_explained(outcome.selection)]
     return "\n".join(lines)

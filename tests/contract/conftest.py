@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from bot.embedded.github import Account, EmbeddedGitHub
 from bot.embedded.registry import EmbeddedRegistry
-from tests.emulator import Emulator
+from tests.contract.under_test import GitHubUnderTest, RegistryUnderTest
+from tests.emulator import BOT_TOKEN, Emulator
+from tests.loopback import loopback_client
 from tests.parts import crane, crane_registry, docker_registry, emulator
 
 __all__ = ["crane", "crane_registry", "docker_registry", "emulator"]
 
-_BOT = Account("gateway-bot[bot]", {"contents": "write", "pull_requests": "write"})
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryUnderTest:
-    """A registry, a client for it, and the name of a repository that nobody else uses."""
-
-    part: str
-    client: httpx.Client
-    repository: str
-
-
-@dataclass(frozen=True, slots=True)
-class GitHubUnderTest:
-    """A GitHub, the bot's client for it, and what seeds it."""
-
-    part: str
-    bot: httpx.Client
-    place: EmbeddedGitHub | Emulator
-
-    @property
-    def full_name(self) -> str:
-        return "acme/ai-gateway"
+_BOT = Account(
+    "gateway-bot[bot]",
+    {"contents": "write", "pull_requests": "write"},
+    repositories=frozenset({"acme/ai-gateway"}),
+)
 
 
 @pytest.fixture(
@@ -51,25 +33,24 @@ class GitHubUnderTest:
 def registry(request: pytest.FixtureRequest) -> Iterator[RegistryUnderTest]:
     repository = f"contract/r{uuid.uuid4().hex}"
     if request.param == "embedded":
-        with EmbeddedRegistry() as embedded, httpx.Client(base_url=embedded.url) as client:
+        with EmbeddedRegistry() as embedded, loopback_client(embedded.url) as client:
             yield RegistryUnderTest("embedded", client, repository)
         return
     fixture = {"crane": "crane_registry", "docker-registry": "docker_registry"}[request.param]
     host: str = request.getfixturevalue(fixture)
-    with httpx.Client(base_url=f"http://{host}") as client:
+    with loopback_client(f"http://{host}") as client:
         yield RegistryUnderTest(request.param, client, repository)
 
 
 @pytest.fixture(params=["embedded", pytest.param("emulator", marks=pytest.mark.real)])
 def github(request: pytest.FixtureRequest) -> Iterator[GitHubUnderTest]:
     if request.param == "embedded":
-        with EmbeddedGitHub({"bot-token": _BOT}) as embedded, _client(embedded.url, "bot-token") as client:
+        with (
+            EmbeddedGitHub({BOT_TOKEN: _BOT}) as embedded,
+            loopback_client(embedded.url, bearer=BOT_TOKEN) as client,
+        ):
             yield GitHubUnderTest("embedded", client, embedded)
         return
     place: Emulator = request.getfixturevalue("emulator")
-    with _client(place.url, place.token) as client:
+    with loopback_client(place.url, bearer=place.token) as client:
         yield GitHubUnderTest("emulator", client, place)
-
-
-def _client(url: str, token: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})

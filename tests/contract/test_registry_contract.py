@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.reference import digest_of
 from bot.embedded.images import INDEX, Content, MultiPlatformImage, build_image
-from tests.contract.conftest import RegistryUnderTest
+from tests.contract.under_test import RegistryUnderTest
 
 ACCEPT = {"Accept": INDEX}
 
@@ -114,7 +114,7 @@ def test_missing_blob_is_an_error(registry: RegistryUnderTest, image: MultiPlatf
 
 def listed(registry: RegistryUnderTest, query: str) -> list[list[str]]:
     url: httpx.URL | None = httpx.URL(f"/v2/{registry.repository}/tags/list{query}")
-    pages = []
+    pages: list[list[str]] = []
     while url is not None and len(pages) < 9:
         response = registry.client.get(url)
         assert response.json()["name"] == registry.repository

@@ -1,0 +1,152 @@
+"""A town to run the commands in: a checkout, a registry and a GitHub, all of them the embedded ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cli import main
+from bot.core.reference import Digest
+from bot.embedded.github import Account, EmbeddedGitHub
+from bot.embedded.registry import EmbeddedRegistry
+
+PROJECT = Path(__file__).parents[2]
+NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
+UPSTREAM, DOWNSTREAM = "agentgateway/agentgateway", "acme/ai-gateway"
+PIN_FILES = ("versions.env", "Dockerfile", "infrastructure/variables.tf", "infrastructure/README.md")
+TOKEN = "ghs_the-bots-own-token"  # noqa: S105 - of the embedded GitHub
+
+
+class TestClock:
+    """Stands at NOW; sleeping takes no time, but counts. `pace` makes the seconds pass faster than real ones."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self.pace = 1.0
+
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.pace + sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Town:
+    """The world that a test describes. `digests` has what the registry holds, by tag."""
+
+    root: Path
+    registry: EmbeddedRegistry
+    github: EmbeddedGitHub
+    clock: TestClock = field(default_factory=TestClock)
+    digests: dict[str, Digest] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        return f"{self.registry.host}/{UPSTREAM}"
+
+    def release(self, ref: str, *, days_ago: float = 30, tag: str | None = None, **more: Any) -> Digest:
+        """An upstream release with its image, as upstream publishes them."""
+        digest = self.registry.push_image(UPSTREAM, tag or ref, attestations=True)
+        self.digests[tag or ref] = digest
+        self.github.add_release(UPSTREAM, ref, published=NOW - timedelta(days=days_ago), **more)
+        return digest
+
+    def pin(self, ref: str, digest: str | None = None) -> None:
+        """Write the pin into every file of the checkout, and commit the checkout as the base on GitHub."""
+        for name in PIN_FILES:
+            text = (PROJECT / name).read_text()
+            text = text.replace("ghcr.io/agentgateway/agentgateway", self.image)
+            text = text.replace(CURRENT_DIGEST, digest or self.digests[ref]).replace("v1.3.1", ref)
+            self.write(name, text.replace("1.3.1", ref.removeprefix("v")))
+        settings = (PROJECT / "gateway-bot.toml").read_text()
+        self.write("gateway-bot.toml", settings.replace("ghcr.io/agentgateway/agentgateway", self.image))
+        self.github.create_repository(DOWNSTREAM, self.checkout())
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+    def text(self, name: str) -> str:
+        return (self.root / name).read_bytes().decode()
+
+    def settings(self, old: str, new: str) -> None:
+        """Change gateway-bot.toml."""
+        text = self.text("gateway-bot.toml")
+        assert old in text
+        self.write("gateway-bot.toml", text.replace(old, new))
+
+    def checkout(self) -> dict[str, tuple[str, bytes]]:
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): ("100644", path.read_bytes()) for path in files}
+
+    def run(self, *args: str, environ: Mapping[str, str] | None = None) -> Run:
+        """One command, as its user would start it."""
+        out, err = io.StringIO(), io.StringIO()
+        env = {**self.environ, **(environ or {})}
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["-C", str(self.root), *args], env, self.clock)
+        return Run(code, out.getvalue(), err.getvalue())
+
+
+CURRENT_DIGEST = next(
+    line.partition("=")[2] for line in (PROJECT / "versions.env").read_text().splitlines() if "DIGEST=" in line
+)
+
+
+@pytest.fixture
+def empty_town(tmp_path: Path) -> Iterator[Town]:
+    """Upstream and downstream without releases, images or pins."""
+    bot = Account("gateway-bot[bot]", {"contents": "write", "pull_requests": "write"})
+    root = tmp_path / "checkout"
+    with EmbeddedRegistry() as registry, EmbeddedGitHub({TOKEN: bot}) as github:
+        github.create_repository(UPSTREAM)
+        town = Town(root, registry, github)
+        town.environ = {
+            "GITHUB_API_URL": github.url,
+            "GITHUB_REPOSITORY": DOWNSTREAM,
+            "GITHUB_TOKEN": TOKEN,
+            "HOME": str(tmp_path),
+        }
+        yield town
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def town(empty_town: Town) -> Town:
+    """v1.3.1 is pinned; v1.4.1 is the newest of three releases."""
+    empty_town.release("v1.3.1", days_ago=60)
+    empty_town.release("v1.4.0", days_ago=20)
+    empty_town.release("v1.4.1", days_ago=10)
+    empty_town.pin("v1.3.1")
+    return empty_town
