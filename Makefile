@@ -23,8 +23,15 @@ test-real: $(READY) ## The same main job against real parts, which it installs
 	PATH="$(CURDIR)/.cache/real/bin:$$PATH" actionlint
 	GATEWAY_BOT_REAL=1 $(BIN)/pytest -n auto -m real
 
-bench: $(READY) ## The run that finds nothing new, against a bare script
-	$(BIN)/python -m bench.nothing_new
+bench: $(READY) .cache/bench/.ready ## The run that finds nothing new, against a bare script
+	$(BIN)/python -m bench.nothing_new .cache/bench/bin
+
+# what a user has: the bot and its libraries, nothing for development
+.cache/bench/.ready: requirements/runtime.txt pyproject.toml
+	$(PYTHON) -m venv .cache/bench
+	.cache/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/flit_core_wheel 2>/dev/null || true
+	@touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .

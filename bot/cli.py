@@ -240,8 +240,9 @@ def _report(world: World, results: Sequence[Result], *, as_json: bool, explain: 
         if as_json:
             click.echo(_one_line(result).decode())
         else:
-            parts = (report.terminal(outcome, explain=explain), *filter(None, (result.did, result.url, result.preview)))
-            click.echo("\n".join(parts))
+            # what was done is said in two lines; what would be done, in full
+            said = report.headline(outcome) if result.url else report.terminal(outcome, explain=explain)
+            click.echo("\n".join(filter(None, (said, result.did, result.url, result.preview))))
         world.tell_actions(outcome, result.did)
         if isinstance(outcome, Blocked):
             code = code or outcome.exit_code

@@ -5,7 +5,6 @@ Beside the tests the only module that imports `bot.embedded`.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -56,9 +55,9 @@ def demo(root: Path, output: Path, main: Main) -> int:
     ):
         copy = Path(folder) / "ai-gateway"
         _say(f"1. Upstream publishes: a registry at {registry.host} and a GitHub at {github.host}, both on loopback")
-        _copy(root, copy)
+        names = _copy(root, copy)
         _publish(copy, image, registry, github)
-        before = {path: (copy / path).read_bytes() for path in _files(copy)}
+        before = {path: (copy / path).read_bytes() for path in names}
         github.create_repository(_DOWNSTREAM, {path: ("100644", data) for path, data in before.items()})
         environ = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": _DOWNSTREAM, "GITHUB_TOKEN": _TOKEN}
         story = (
@@ -122,23 +121,15 @@ def _next(version: Version, prefix: str) -> tuple[str, ...]:
     )
 
 
-def _copy(root: Path, copy: Path) -> None:
-    for name in _files(root):
+def _copy(root: Path, copy: Path) -> list[str]:
+    """The files that git tracks; where there is no git, those that the settings name."""
+    names = Worktree(root).tracked()
+    names = names or [FILE, *(site.file for image in read_settings(root).images for site in image.sites)]
+    for name in dict.fromkeys(names):
         target = copy / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((root / name).read_bytes())
-
-
-def _files(root: Path) -> list[str]:
-    """The files that git tracks; where there is no git, those that the settings name."""
-    try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True, timeout=30)
-        names = [name for name in listed.stdout.decode().split("\0") if name]
-    except (OSError, subprocess.SubprocessError):
-        names = []
-    if not names:
-        names = [FILE, *(site.file for image in read_settings(root).images for site in image.sites)]
-    return [name for name in dict.fromkeys(names) if (root / name).is_file() and not (root / name).is_symlink()]
+    return names
 
 
 def _say(text: str) -> None:

@@ -35,15 +35,16 @@ class _Sha(msgspec.Struct):
     sha: str
 
 
-class _CommitText(msgspec.Struct):
+class _Commit(msgspec.Struct):
     message: str
     tree: _Sha
+    parents: list[_Sha] = []
 
 
 class _Head(msgspec.Struct):
     sha: str
-    commit: _CommitText
-    parents: list[_Sha] = []
+    commit: _Commit | None = None
+    parents: list[_Sha] | None = None
 
 
 class _Branch(msgspec.Struct):
@@ -127,11 +128,15 @@ class Forge:
         found = self._read(f"/branches/{quote(branch)}", _Branch)
         if found is None:
             return None
-        commit = found.commit
-        entries = self._entries(commit.commit.tree.sha, paths)
+        sha, commit, parents = found.commit.sha, found.commit.commit, found.commit.parents
+        if commit is None or parents is None:  # GitHub sends the whole commit with the branch; look-alikes may not
+            commit = self._read(f"/git/commits/{sha}", _Commit)
+            if commit is None:
+                raise self._error(_NOT_FOUND, f"/git/commits/{sha}")
+            parents = commit.parents
+        entries = self._entries(commit.tree.sha, paths)
         blobs = {path: (entry.mode, entry.sha) for path, entry in entries.items()}
-        parents = tuple(parent.sha for parent in commit.parents)
-        return Commit(commit.sha, commit.commit.tree.sha, commit.commit.message, parents, blobs)
+        return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents), blobs)
 
     def read(self, commit: Commit, paths: Iterable[str]) -> dict[str, SourceFile]:
         """These files as a commit holds them. Raises PinError for one that is missing or no plain file."""

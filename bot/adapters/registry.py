@@ -21,6 +21,7 @@ from bot.core.reference import Digest, Repository, Tag
 from bot.errors import IntegrityError, ServiceError
 
 MAX_PAGES = 200
+_PAGE = 1000
 _LIST_BYTES = 16 * 1024 * 1024
 _TOKEN_BYTES = 256 * 1024
 _T = TypeVar("_T")
@@ -75,7 +76,15 @@ class Registry:
     def tags(self) -> tuple[str, ...]:
         """All tags, in the registry's order, over all pages."""
         # n above 1,000 is refused by ECR; `last` is no shortcut, since tags are not in the order of versions
-        url: str | None = f"{self._base}/tags/list?n=1000"
+        found, cut = self._tags(f"{self._base}/tags/list?n={_PAGE}")
+        if cut:
+            # go-containerregistry's registry cuts a listing at n without a word: without n it says all
+            found |= self._tags(f"{self._base}/tags/list")[0]
+        return tuple(found)
+
+    def _tags(self, first: str) -> tuple[dict[str, None], bool]:
+        """The tags from this page on, and whether the only page was full and said nothing of a next one."""
+        url: str | None = first
         found: dict[str, None] = {}
         seen: set[str] = set()
         while url is not None:
@@ -95,7 +104,7 @@ class Registry:
                 url = next_page(response.headers.get("Link", ""), url)
             except ValueError as error:
                 raise _foreign(response, str(error)) from None
-        return tuple(found)
+        return found, len(seen) == 1 and len(found) == _PAGE
 
     def _index(self, name: Tag | Digest) -> Index | None:
         response = self._get(f"{self._base}/manifests/{name}", ACCEPT, MAX_BYTES)

@@ -29,6 +29,21 @@ class Worktree:
         """Each file's bytes and git mode. Raises PinError for one that is missing, a link, or too large."""
         return {path: self._read(path) for path in dict.fromkeys(paths)}
 
+    def tracked(self) -> list[str]:
+        """The plain files that git tracks, by path; none where this is no checkout."""
+        import subprocess  # noqa: PLC0415 - reading and writing files needs no git
+
+        try:
+            listed = subprocess.run(
+                ["git", "ls-files", "-z"], cwd=self._root, capture_output=True, check=True, timeout=30
+            )
+        except (OSError, subprocess.SubprocessError):
+            return []
+        names = listed.stdout.decode().split("\0")
+        return [
+            name for name in names if name and (self._root / name).is_file() and not (self._root / name).is_symlink()
+        ]
+
     def write(self, before: Mapping[str, SourceFile], contents: Mapping[str, bytes]) -> None:
         """Replace files in the order given, if they still hold what `before` says.
 

@@ -39,10 +39,10 @@ def _what_changes(plan: Plan) -> str:
     files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
     return "\n".join(
         (
-            "| | from | to |",
+            "| | release | digest |",
             "|---|---|---|",
-            f"| release | `{current.ref}` | `{pin.ref}`{_link(plan)} |",
-            f"| digest | `{current.digest}` | `{pin.digest}` |",
+            f"| from | `{current.ref}` | `{current.digest}` |",
+            f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |",
             "",
             f"Published {published}. Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}.",
         )
@@ -67,6 +67,5 @@ def _what_to_do(plan: Plan) -> str:
     return (
         f"**Merge** to pin `{pin.ref}` in all places at once. "
         f"**Close** to decline it: this version with this digest is not proposed again. "
-        f"**To go back** after merging, revert the one commit of this pull request; that restores `{current.ref}` "
-        f"with its digest everywhere."
+        f"**To go back** after merging, revert the merge: that restores `{current.ref}` with its digest everywhere."
     )

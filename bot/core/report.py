@@ -25,6 +25,11 @@ def short(text: str) -> str:
     return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
 
 
+def shorter(value: str, plan: Plan) -> str:
+    """A pin's value without the repository's name, which a plan says once."""
+    return short(value).removeprefix(str(plan.image.repository))
+
+
 def terminal(outcome: Outcome, *, explain: bool = False) -> str:
     """The outcome for a person at a terminal; `explain` adds every release with its reason."""
     lines = [headline(outcome)]
@@ -35,7 +40,10 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
                 f"  from      {outcome.image.repository}:{current.tag}@{current.digest}",
                 f"  to        {outcome.image.repository}:{pin.tag}@{pin.digest}",
                 "  edits",
-                *(f"    {edit.file}:{edit.line}: {short(edit.old)} -> {short(edit.new)}" for edit in outcome.edits),
+                *(
+                    f"    {e.file}:{e.line}: {shorter(e.old, outcome)} -> {shorter(e.new, outcome)}"
+                    for e in outcome.edits
+                ),
             ]
         case Blocked():
             lines += [

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +57,14 @@ class Run:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def run_command(args: Sequence[str], environ: Mapping[str, str], clock: TestClock) -> Run:
+    """One command in this process, through the same entry as the program's."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(args, environ, clock)
+    return Run(code, out.getvalue(), err.getvalue())
 
 
 @dataclass
@@ -112,11 +120,7 @@ class Town:
 
     def run(self, *args: str, environ: Mapping[str, str] | None = None) -> Run:
         """One command, as its user would start it."""
-        out, err = io.StringIO(), io.StringIO()
-        env = {**self.environ, **(environ or {})}
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["-C", str(self.root), *args], env, self.clock)
-        return Run(code, out.getvalue(), err.getvalue())
+        return run_command(["-C", str(self.root), *args], {**self.environ, **(environ or {})}, self.clock)
 
 
 CURRENT_DIGEST = next(

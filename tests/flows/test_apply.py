@@ -72,19 +72,25 @@ def test_drift_is_reported_with_file_and_line_and_repaired_only_when_told_to(tow
     assert after.json["drift"] == []
 
 
+KILLED_AT_THE_THIRD_FILE = """
+import os, signal, sys
+from pathlib import Path
+real, count = Path.replace, [0]
+def replace(self, target):
+    count[0] += 1
+    if count[0] == 3: os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, target)
+Path.replace = replace
+from bot.cli import main; sys.exit(main())
+"""
+
+
 def test_a_kill_between_two_files_leaves_what_a_second_run_completes(town: Town) -> None:
     killed = subprocess.run(
         [
             sys.executable,
             "-c",
-            "import os, signal, sys; from pathlib import Path\n"
-            "real, count = Path.replace, [0]\n"
-            "def replace(self, target):\n"
-            "    count[0] += 1\n"
-            "    if count[0] == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
-            "    return real(self, target)\n"
-            "Path.replace = replace\n"
-            "from bot.cli import main; sys.exit(main())",
+            KILLED_AT_THE_THIRD_FILE,
             "-C",
             str(town.root),
             "apply",
@@ -250,7 +256,8 @@ def test_two_images_share_one_versions_env(town: Town) -> None:
         "gateway-bot.toml",
         town.text("gateway-bot.toml")
         + f'[[image]]\nname = "other"\nregistry = "{town.registry.host}/other/image"\ngithub = "other/image"\n'
-        '[[image.pins]]\ntype = "dotenv"\nfile = "versions.env"\nkeys = { OTHER_REF = "ref", OTHER_DIGEST = "digest" }\n',
+        '[[image.pins]]\ntype = "dotenv"\nfile = "versions.env"\n'
+        'keys = { OTHER_REF = "ref", OTHER_DIGEST = "digest" }\n',
     )
 
     run = town.run("apply")

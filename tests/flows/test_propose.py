@@ -273,7 +273,9 @@ def test_a_dry_run_needs_no_token_and_shows_the_pull_request(town: Town) -> None
 
 
 def test_hostile_notes_are_inert_and_the_body_has_its_limit(town: Town) -> None:
-    hostile = "@all fixes #1 closes acme/ai-gateway#2 <!-- x --> <b>x</b> \u202e \x07 ![i](https://evil.example/i.png)\n"
+    hostile = (
+        "@all fixes #1 closes acme/ai-gateway#2 <!-- x --> <b>x</b> \u202e \x07 ![i](https://evil.example/i.png)\n"
+    )
     town.release("v1.5.0", body=hostile + "`" * 5000 + "\n```\n</details>\n" + "x " * 5_000_000)
 
     town.run("propose")
@@ -291,7 +293,7 @@ def test_the_body_answers_in_the_order_in_which_a_maintainer_asks(town: Town) ->
     town.run("propose")
     body = town.github.pulls(DOWNSTREAM)[0].body
 
-    order = ["**agentgateway 1.4.1**", "| from | to |", "pinned-tag", "**Merge**", "<details>", "v1.4.0"]
+    order = ["**agentgateway 1.4.1**", "| from | `v1.3.1`", "pinned-tag", "**Merge**", "<details>", "v1.4.0"]
     positions = [body.index(text) for text in order]
 
     assert positions == sorted(positions)

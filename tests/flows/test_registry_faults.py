@@ -222,10 +222,14 @@ def test_an_index_that_cannot_be_what_it_claims_is_exit_5(town: Town, case: str)
 def test_a_tag_that_moves_between_two_reads_gives_one_consistent_digest(town: Town) -> None:
     before = town.digests["v1.4.1"]
 
+    def push_another(response: Response) -> Response:
+        town.registry.push_image(UPSTREAM, "v1.4.1", variation="x")
+        return response
+
     def move(_: str, asked: str) -> Fault | None:
         if asked.endswith(CANDIDATE):
             town.registry.intercept = None
-            return Fault(change=lambda response: (town.registry.push_image(UPSTREAM, "v1.4.1", variation="x"), response)[1])
+            return Fault(change=push_another)
         return None
 
     town.registry.intercept = move

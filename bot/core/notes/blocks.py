@@ -225,10 +225,14 @@ def _cell(token: Token) -> str:
 def _code(content: str, info: str) -> Block:
     text = code_text(content).strip("\n")
     fence = "`" * max(3, longest_backticks(text) + 1)
-    language = _LANGUAGE.sub("", info.split(maxsplit=1)[0]) if info.strip() else ""
-    if language.lower() in _DRAWN:
-        language = ""
+    language = _language(info)
     return Block(tuple(text.split("\n")) if text.strip() else (), opening=f"{fence}{language}\n", closing=f"\n{fence}")
+
+
+def _language(info: str) -> str:
+    """The first word of a fence's info string, where it is one that only colours the code."""
+    name = _LANGUAGE.sub("", "".join(info.split(maxsplit=1)[:1]))[:30]
+    return "" if name.lower() in _DRAWN or code_text(name) != name else name
 
 
 def _prefixed(text: str, first: str, others: str) -> str:

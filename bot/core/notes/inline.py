@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
@@ -166,18 +166,16 @@ def _merged(pieces: Iterable[_Piece]) -> list[_Piece]:
 
 
 def _assembled(pieces: Iterable[_Piece]) -> str:
-    out: list[str] = []
+    out = [""]
     for piece in _merged(pieces):
-        if piece.kind == "code":
-            # two spans side by side would be read as one that ends elsewhere
-            rendered = f" {piece.content}" if out and out[-1].endswith("`") else piece.content
-        elif piece.kind == "mark":
-            rendered = piece.content
-            if rendered.startswith("[") and out and out[-1].endswith("!"):
+        for chunk in _prose(piece.content, linked=piece.kind == "linked words") if piece.is_words else (piece.content,):
+            if chunk.startswith("[") and out[-1].endswith("!"):
                 out[-1] = f"{out[-1][:-1]}\\!"
-        else:
-            rendered = _prose(piece.content, linked=piece.kind == "linked words")
-        out.append(rendered)
+            elif chunk.startswith("`") and out[-1].endswith("`"):
+                # two spans side by side would be read as one that ends elsewhere
+                out.append(" ")
+            if chunk:
+                out.append(chunk)
     lines = (line.strip() for line in "".join(out).split("\n"))
     return _LINE_START.sub(_escaped_start, "\n".join(line for line in lines if line))
 
@@ -191,17 +189,16 @@ def _code_span(content: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def _prose(text: str, *, linked: bool) -> str:
-    out: list[str] = []
+def _prose(text: str, *, linked: bool) -> Iterator[str]:
     done = 0
     for match in () if linked else _BARE_URL.finditer(text):
         raw = match[0][: _url_length(match[0])]
         target = safe_url(raw)
         if target is not None:
-            out += (_escaped(unlinked(text[done : match.start()])), _shown(target))
+            yield _escaped(unlinked(text[done : match.start()]))
+            yield _shown(target)
             done = match.start() + len(raw)
-    out.append(_escaped(unlinked(text[done:])))
-    return "".join(out)
+    yield _escaped(unlinked(text[done:]))
 
 
 def _url_length(raw: str) -> int:

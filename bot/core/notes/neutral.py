@@ -35,11 +35,11 @@ _RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
     (re.compile(r"#(?=[0-9])"), _NUMBER),
     (re.compile(r"(?<![A-Za-z0-9])(GH)-(?=[0-9])", re.IGNORECASE), rf"\1{_HYPHEN}"),
     (re.compile(r"<(?=!--)"), _LESS),
-    (re.compile(r"https?://([^\s/\\?#\"'<>`()\[\]{}|,]*)", re.IGNORECASE), _authority),
-    (re.compile(r"(?<![\w.%-])www\.github\.com(?![\w-])", re.IGNORECASE), REDIRECT),
+    (re.compile(r"https?://((?:(?!https?:)[^\s/\\?#\"'<>`()\[\]{}|,])*)", re.IGNORECASE), _authority),
+    (re.compile(r"(?<![A-Za-z0-9])www\.github\.com(?![\w-])", re.IGNORECASE), REDIRECT),
     (
         re.compile(
-            r"(?<![\w.%-])github\.com\.?(?::\d{1,5})?/"
+            r"(?<![A-Za-z0-9.%-])github\.com\.?(?::\d{1,5})?/"
             r"(?=[^\s/]{1,100}/[^\s/]{1,100}/(?:issues?|pulls?|discussions|commits?)/)",
             re.IGNORECASE,
         ),

@@ -33,11 +33,12 @@ def locate(source: SourceFile, site: DotenvSite, allowed: frozenset[str] | None)
     """The values of the site's keys, in their order in the settings.
 
     `allowed` are the keys that any image's settings name for this file; None where the file's keys were judged
-    before. Raises PinError for any other key,
-    for a key that is missing, twice, or only in a comment, and for a line that is more than KEY=VALUE.
+    before. Raises PinError for any other key, for a key that is missing, twice, or only in a comment, and for a
+    line that is more than KEY=VALUE.
     """
-    if allowed is not None:
-        allowed |= {*(key for key, _ in site.keys), *site.other_keys}
+    named = {*(key for key, _ in site.keys), *site.other_keys}
+    if allowed is not None and not named <= allowed:
+        allowed |= named
     values = _values(source, allowed)
     held = []
     for key, field in site.keys:

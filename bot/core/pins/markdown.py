@@ -15,9 +15,9 @@ def locate(source: SourceFile, site: MarkdownSite) -> tuple[Held, ...]:
 
     Raises PinError where the place is missing, not the only one, or does not hold one pin.
     """
-    text_of(source)
     scope = _between_markers(source, site)
     if not site.row:
+        text_of(source)
         return tokens(source, site, [scope])
     table, row = _row(source, site, scope)
     # The cell that names the row is no place for the pin: the row would not be found again.

@@ -13,25 +13,26 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _LONE_CARRIAGE_RETURN = re.compile(rb"\r(?!\n)")
+_SLOW = re.compile(rb"[ \t\r\n]{1000}|<{100}")
+"""The grammars' scanners look ahead over these runs again and again: their time grows with the square."""
 
 
 def parse(source: SourceFile, language: Callable[[], object]) -> Node:
-    """The root of the file's syntax tree; offsets in it are those of the file's bytes.
-
-    Raises PinError where the file is no text. The tree may hold errors: see `parse_without_error`.
-    """
+    """The root of the syntax tree of a text; it may hold errors. Offsets in it are those of the file's bytes."""
     from tree_sitter import Language, Parser  # noqa: PLC0415 - not needed by a repository of dotenv pins
 
-    text_of(source)
     return Parser(Language(language())).parse(source.data).root_node
 
 
 def parse_without_error(source: SourceFile, language: Callable[[], object], name: str) -> Node:
-    """The root of a tree without errors. Raises PinError with the line of the first one."""
-    root = parse(source, language)
+    """The root of a tree without errors. Raises PinError where the file is no text, or has a syntax error."""
+    text_of(source)
+    if run := _SLOW.search(source.data):
+        raise fault(source, run.start(), "1000 white-space characters or 100 '<' in a row", "remove them")
     if stray := _LONE_CARRIAGE_RETURN.search(source.data):
         # Its own tool would read on where the grammar sees a new line: a comment could become a pin.
         raise fault(source, stray.start(), "a carriage return without a line feed", "end lines with LF or CRLF")
+    root = parse(source, language)
     if root.has_error:
         raise fault(
             source,

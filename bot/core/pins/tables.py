@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model import SourceFile
 from bot.core.pins.syntax import first_error, parse
+from bot.core.pins.text import text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -18,6 +19,7 @@ _LITERAL = re.compile(r"(?P<ticks>`+)(?P<code>.+?)(?P=ticks)|\\(?P<escaped>[!-/:
 _TAG = re.compile(r"<[^<>]*>")
 _LINK = re.compile(r"!?\[(?P<text>[^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])?")
 _EMPHASIS = re.compile(r"\*+|~~|(?<![^\W_])_+|_+(?![^\W_])")
+_LONGEST_NAME = 1000
 _SHIELD = 0xF0000
 """Literal characters are moved to a private plane of Unicode while the markup around them is removed."""
 
@@ -54,6 +56,7 @@ def tables(source: SourceFile) -> tuple[Table, ...]:
     """All tables of the file, in order. Raises PinError where the file is no text."""
     from tree_sitter_markdown import language  # noqa: PLC0415 - loaded only where a table holds a pin
 
+    text_of(source)
     found = []
     waiting = [parse(source, language)]
     while waiting:
@@ -89,8 +92,11 @@ def _row(source: SourceFile, node: Node) -> Row:
 def plain(markdown: str) -> str:
     r"""What a reader sees of a cell: no tags, link targets, emphasis, backticks or escapes.
 
-    `<a name="input_x"></a> [gateway\_image](#input\_x)` is `gateway_image`.
+    `<a name="input_x"></a> [gateway\_image](#input\_x)` is `gateway_image`. A cell too long to be a name is left
+    as it is, so that reading a table takes time in proportion to its length.
     """
+    if len(markdown) > _LONGEST_NAME:
+        return markdown
     text = _LITERAL.sub(_shielded, markdown)
     text = _LINK.sub(lambda link: link["text"], _TAG.sub("", text))
     text = html.unescape(_EMPHASIS.sub("", text))

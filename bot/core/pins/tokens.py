@@ -10,13 +10,13 @@ from bot.core.pins.held import Held, held_at, line_at
 from bot.core.pins.text import fault
 
 _DIGEST = rb"sha256:[0-9a-f]{64}(?![0-9A-Za-z])"
-_NUMBERS = rb"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
-_BEFORE = rb"(?<![0-9A-Za-z.+-])(?<![0-9A-Za-z]_)"
-_AFTER = rb"(?![0-9A-Za-z+-]|[._][0-9A-Za-z])"
+_NUMBERS = rb"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}(?:-[0-9A-Za-z-]*[0-9A-Za-z](?:\.[0-9A-Za-z-]*[0-9A-Za-z])*)?"
+_BEFORE = rb"(?<![0-9A-Za-z.+])(?<![0-9A-Za-z][_-])"
+_AFTER = rb"(?![0-9A-Za-z+]|[._-]+[0-9A-Za-z])"
 _TOKEN = re.compile(
-    rb"(?P<reference>(?<![0-9A-Za-z._:/@-])[0-9A-Za-z][0-9A-Za-z.-]*(?::[0-9]+)?/[0-9a-z][0-9a-z._/-]*"
+    rb"(?P<reference>(?<![_:/@])" + _BEFORE + rb"[0-9A-Za-z][0-9A-Za-z.-]*(?::[0-9]+)?/[0-9a-z][0-9a-z._/-]*"
     rb"(?::[0-9A-Za-z_](?:[0-9A-Za-z._-]{0,126}[0-9A-Za-z_])?(?:@" + _DIGEST + rb")?|@" + _DIGEST + rb")"
-    rb"(?![0-9A-Za-z@:/+-]|[._][0-9A-Za-z]))"
+    rb"(?![@:/])" + _AFTER + rb")"
     rb"|(?P<digest>(?<![0-9A-Za-z])" + _DIGEST + rb")"
     rb"|(?P<ref>" + _BEFORE + rb"v" + _NUMBERS + _AFTER + rb")"
     rb"|(?P<version>" + _BEFORE + _NUMBERS + _AFTER + rb")"

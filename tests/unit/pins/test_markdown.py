@@ -59,6 +59,8 @@ def marked(text: str) -> str:
         (f"<b>localhost:5000/x@{A}</b>", [("image", f"localhost:5000/x@{A}")]),
         ("```bash\ndocker pull ghcr.io/a/b:v1.4.1\n```", [("image", "ghcr.io/a/b:v1.4.1")]),
         ("[v1.4.1](https://x.example/tag/v1.4.1)", [("ref", "v1.4.1"), ("ref", "v1.4.1")]),
+        ("<!--v1.4.1-->", [("ref", "v1.4.1")]),
+        ("<!--ghcr.io/a/b:v1.4.1-->", [("image", "ghcr.io/a/b:v1.4.1")]),
         ("[notes](https://x.example/tag/v1.4.1)", [("ref", "v1.4.1")]),
         ("10.0.0.1, x-v1.0.0, v1.0.0.tar.gz, 1.4.1+x, v1.2, sha256:abc, é 1.4.1", [("version", "1.4.1")]),
         (f"b@{A}", [("image", A)]),

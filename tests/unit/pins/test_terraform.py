@@ -120,3 +120,10 @@ def test_a_default_that_is_more_than_a_text_is_refused(value: str) -> None:
 )
 def test_a_file_that_is_no_hcl_is_refused(content: str, line: int) -> None:
     assert f"variables.tf:{line}" == refusal(content).where
+
+
+@pytest.mark.parametrize("run", [" " * 1000, "\r\n" * 500])
+def test_a_run_that_the_grammar_reads_slowly_is_refused(run: str) -> None:
+    expected = "variables.tf:1"
+
+    assert expected == refusal(f"#{run}\n{BLOCK}").where
