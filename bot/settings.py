@@ -9,7 +9,6 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -111,24 +110,25 @@ class _File_(_Table, frozen=True, rename={"images": "image"}):  # noqa: N801 - t
     base: Annotated[str, msgspec.Meta(description="Branch of the pull requests; default: the repository's own.")] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What gateway-bot.toml says."""
 
     images: tuple[Image, ...]
     base: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(msgspec.Struct, frozen=True):
     """What the environment says: secrets and endpoints, and where GitHub Actions wants its answers."""
 
     github_api_url: str
     github_repository: str
-    github_token: str = field(repr=False)
+    github_token: str
     docker_config: Path
     step_summary: Path | None
     in_actions: bool
+
+    def __repr__(self) -> str:
+        return "Environment(...)"  # a secret shows in no message
 
 
 def read_settings(root: Path) -> Settings:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
 from bot import __version__
 from bot.clock import Clock
@@ -21,8 +21,7 @@ _PATIENCE_SECONDS = 20.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole answer: its body was read to the end and is no longer than was allowed."""
 
     url: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from bot.core.gates import Gate
@@ -15,8 +13,7 @@ from bot.core.text import plain
 from bot.core.wire import CheckJson, HeldJson, drift_json, gates_json, pin_json
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """What the files say of an image; `fixed` are the places that disagreed and no longer do."""
 
     image: Image

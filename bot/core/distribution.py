@@ -6,9 +6,10 @@ RFC 9110 section 11 (challenges), RFC 8288 (Link), RFC 9110 section 10.2.3 (Retr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
+
+import msgspec
 
 from bot.core.reference import is_loopback
 
@@ -26,8 +27,7 @@ _TOKEN_HOSTS = {
 """Registries whose tokens come from another host of the same owner, by their own documentation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(msgspec.Struct, frozen=True):
     """What a 401 asks for: `scheme` is "bearer" or "basic"; `realm` and `service` are empty for basic."""
 
     scheme: str
@@ -35,13 +35,15 @@ class Challenge:
     service: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(msgspec.Struct, frozen=True):
     """What Docker's config holds for a host: a name with a password, or an identity token."""
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
+    password: str = ""
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return "Login(...)"  # a secret shows in no message
 
 
 def parse_challenge(header: str) -> Challenge | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Platform
@@ -12,8 +13,7 @@ from bot.core.model import Candidate, Image, Pin, Platform
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True):
     """The answer to one question, with what was observed and the command that asks it again.
 
     A gate that does not let pass says with which exit code the run ends, and what to do next.

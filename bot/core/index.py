@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from bot.core.model import Platform
 from bot.core.reference import Digest, digest_of, parse_digest
@@ -36,8 +37,7 @@ class NotProven(ValueError):
     """What came back is not what it claims to be; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """An index, proven from its bytes: each platform once, attestations left out."""
 
     digest: Digest

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+
+import msgspec
 
 from bot.core.reference import Digest, Repository, Tag
 from bot.core.versions import Ref, Version
@@ -15,8 +16,7 @@ Field = Literal["ref", "version", "digest", "image"]
 Channel = Literal["stable", "prerelease"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True, order=True):
     """`linux/arm64` or `linux/arm/v7`."""
 
     os: str
@@ -27,8 +27,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(msgspec.Struct, frozen=True):
     """Ref, version and digest that belong together; `tag` is the image tag that the ref maps to."""
 
     ref: Ref
@@ -37,16 +36,14 @@ class Pin:
     tag: Tag
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A pin that was proven from the bytes of its index."""
 
     pin: Pin
     platforms: tuple[Platform, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """One upstream release, as published. `notes` are a stranger's text; dates are in UTC."""
 
     ref: Ref
@@ -58,8 +55,7 @@ class Release:
     notes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """What may be proposed. `allow` is a version range as packaging.specifiers reads it, empty for all."""
 
     allow: str = ""
@@ -69,8 +65,7 @@ class Policy:
     """How long a release may be without its image before that is an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class DotenvSite:
+class DotenvSite(msgspec.Struct, frozen=True):
     """Keys of a dotenv file. `other_keys` may stand in it too; any other key is refused."""
 
     file: str
@@ -78,8 +73,7 @@ class DotenvSite:
     other_keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TerraformSite:
+class TerraformSite(msgspec.Struct, frozen=True):
     """The default of a Terraform variable."""
 
     file: str
@@ -87,16 +81,14 @@ class TerraformSite:
     holds: Field = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class DockerfileSite:
+class DockerfileSite(msgspec.Struct, frozen=True):
     """Defaults of Dockerfile `ARG`s."""
 
     file: str
     args: tuple[tuple[str, Field], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MarkdownSite:
+class MarkdownSite(msgspec.Struct, frozen=True):
     """A place in a Markdown file, from widest to narrowest: between two markers, in a table row, in a column.
 
     `row` is the text of one cell of the row; at least the markers or a row are given.
@@ -109,8 +101,7 @@ class MarkdownSite:
     column: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PatternSite:
+class PatternSite(msgspec.Struct, frozen=True):
     """A regular expression whose named groups are fields, and that must match exactly once."""
 
     file: str
@@ -120,8 +111,7 @@ class PatternSite:
 Site = DotenvSite | TerraformSite | DockerfileSite | MarkdownSite | PatternSite
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An upstream image that is tracked. `sites[0]` is the source of truth: it holds ref and digest."""
 
     name: str
@@ -131,11 +121,10 @@ class Image:
     """`owner/name` whose GitHub Releases are the releases; empty: the registry's tags are."""
     tags: tuple[str, ...] = ("{ref}", "{version}")
     """How a release maps to image tags, tried in this order."""
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = Policy()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(msgspec.Struct, frozen=True):
     """A file as it was read: its path in the repository, its bytes, and git's mode for it."""
 
     path: str

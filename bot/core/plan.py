@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
 
 from bot.core import gates
 from bot.core.gates import Gate
@@ -18,8 +19,7 @@ from bot.core.versions import Ref, parse_version
 from bot.errors import BotError
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(msgspec.Struct, frozen=True):
     """What a repository's files say of one image."""
 
     sources: Mapping[str, SourceFile]
@@ -33,8 +33,7 @@ class Pinned:
         return tuple((file, hashlib.sha256(self.sources[file].data).hexdigest()) for file in files)
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """Everything that was read of one image, before anything is decided."""
 
     image: Image
@@ -56,8 +55,7 @@ class Observed:
         return index.platforms if index is not None and index.digest == self.pinned.pin.digest else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What would change, and why: all edits of one upgrade, as data."""
 
     image: Image
@@ -83,8 +81,7 @@ class Plan:
         return dict(sorted(changed.items(), key=lambda item: (item[0] == truth, item[0])))
 
 
-@dataclass(frozen=True, slots=True)
-class NothingNew:
+class NothingNew(msgspec.Struct, frozen=True):
     """Nothing to do, with the reason; this is success."""
 
     image: Image
@@ -95,8 +92,7 @@ class NothingNew:
     current_platforms: tuple[Platform, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(msgspec.Struct, frozen=True):
     """Something has to happen first: what, where, and what to do next. Nothing changes."""
 
     image: str
@@ -117,7 +113,7 @@ class Blocked:
         blocked = cls(image, error.what, error.where, error.next_step, error.exit_code, current)
         if plan is None:
             return blocked
-        return replace(
+        return msgspec.structs.replace(
             blocked, current=plan.current, candidate=plan.candidate, selection=plan.selection, gates=plan.gates
         )
 

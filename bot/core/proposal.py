@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bot.core.plan import Plan
 
@@ -16,8 +17,7 @@ class Conflict(Exception):
     """Somebody else moved or made the same thing first."""
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest:
+class PullRequest(msgspec.Struct, frozen=True):
     """A pull request from the bot's branch, as GitHub shows it."""
 
     number: int
@@ -28,8 +28,7 @@ class PullRequest:
     merged: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """The commit at the head of a branch. `blobs` has git's (mode, blob id) of each file that was asked for."""
 
     sha: str
@@ -39,8 +38,7 @@ class Commit:
     blobs: Mapping[str, tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """What should be on GitHub: one branch with one change, one pull request."""
 
     branch: str
@@ -50,42 +48,36 @@ class Proposal:
     contents: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True):
     """Branch and pull request already say it all."""
 
     pull: PullRequest
 
 
-@dataclass(frozen=True, slots=True)
-class EditText:
+class EditText(msgspec.Struct, frozen=True):
     """The branch is right, the pull request's text is not."""
 
     pull: PullRequest
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPull:
+class OpenPull(msgspec.Struct, frozen=True):
     """The branch is right, the pull request is missing: an earlier run ended between the two."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(msgspec.Struct, frozen=True):
     """Commit on the branch (on top of `head`, where there is one), then open or edit the pull request."""
 
     head: Commit | None
     pull: PullRequest | None
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(msgspec.Struct, frozen=True):
     """A person closed this version and digest without merging it."""
 
     pull: PullRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(msgspec.Struct, frozen=True):
     """The branch has a commit that the bot did not make."""
 
     head: Commit

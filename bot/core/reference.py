@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import NewType
+
+import msgspec
 
 Digest = NewType("Digest", str)
 """`sha256:` and 64 lower-case hex digits; made by `parse_digest` or `digest_of` only."""
@@ -43,8 +44,7 @@ def parse_tag(text: str) -> Tag:
     return Tag(text)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True, order=True):
     """A repository in a registry: `ghcr.io` and `agentgateway/agentgateway`."""
 
     host: str
@@ -59,8 +59,7 @@ class Repository:
         return is_loopback(self.host)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """`repo:tag`, `repo@digest` or `repo:tag@digest`."""
 
     repository: Repository

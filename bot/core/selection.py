@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bot.core.model import Pin, Policy, Release
 from bot.core.versions import Ref, Version, parse_version, why_no_release
 
 _NEWEST = "the newest release that the policy allows"
-_NO_VERSION = Version("", (0, 0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(msgspec.Struct, frozen=True):
     """One release and why it was picked or passed over."""
 
     ref: Ref
@@ -21,8 +20,7 @@ class Considered:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """`release` is the newest that the policy allows, or None with the `reason` in words."""
 
     considered: tuple[Considered, ...]
@@ -124,7 +122,7 @@ def _is_wanted(release: Release, wanted: Ref) -> bool:
 
 def _newest_first(releases: Sequence[Release]) -> list[Release]:
     """Versions from the newest down, then what is no version."""
-    return sorted(releases, key=lambda r: (r.version is not None, r.version or _NO_VERSION, r.ref), reverse=True)
+    return sorted(releases, key=lambda r: ((True, r.version.key) if r.version else (False,), r.ref), reverse=True)
 
 
 def _why_none(considered: Sequence[Considered], releases: Sequence[Release], current: Pin, wanted: Ref | None) -> str:

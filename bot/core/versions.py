@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import total_ordering
 from typing import NewType
+
+import msgspec
 
 Ref = NewType("Ref", str)
 """The upstream tag of a release: `v1.4.1`."""
@@ -15,9 +15,10 @@ _VERSION = re.compile(
 )
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Version:
+_Key = tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]
+
+
+class Version(msgspec.Struct, frozen=True, eq=False):
     """A version by Semantic Versioning 2.0.0; a missing patch counts as 0. Ordered by section 11."""
 
     text: str
@@ -28,24 +29,33 @@ class Version:
         return self.text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Version) and self._order == other._order
+        return isinstance(other, Version) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash((self.release, self.prerelease))
+        return hash(self.key)
 
     def __lt__(self, other: Version) -> bool:
-        return self._order < other._order
+        return self.key < other.key
+
+    def __le__(self, other: Version) -> bool:
+        return self.key <= other.key
+
+    def __gt__(self, other: Version) -> bool:
+        return self.key > other.key
+
+    def __ge__(self, other: Version) -> bool:
+        return self.key >= other.key
+
+    @property
+    def key(self) -> _Key:
+        """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
+        fields = tuple((False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease)
+        return self.release, not self.prerelease, fields
 
     @property
     def base(self) -> str:
         """The release that a prerelease leads to: `1.4.0` for `1.4.0-rc.1`."""
         return ".".join(map(str, self.release))
-
-    @property
-    def _order(self) -> tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]:
-        """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
-        fields = tuple((False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease)
-        return self.release, not self.prerelease, fields
 
 
 def parse_version(text: str) -> Version | None:
@@ -58,11 +68,8 @@ def parse_version(text: str) -> Version | None:
     if match is None:
         return None
     major, minor, patch, prerelease = match.groups()
-    return Version(
-        text=match.group(0),
-        release=(int(major), int(minor), int(patch or 0)),
-        prerelease=tuple(prerelease.split(".")) if prerelease else (),
-    )
+    release = (int(major), int(minor), int(patch or 0))
+    return Version(match.group(0), release, tuple(prerelease.split(".")) if prerelease else ())
 
 
 def why_no_release(version: Version | None, *, prereleases: bool) -> str | None:

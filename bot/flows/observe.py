@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from bot.clock import Clock
 from bot.core.index import Index
@@ -38,8 +39,7 @@ class Releases(Protocol):
     def list(self, repository: str, enough: Callable[[Sequence[Release]], bool]) -> tuple[Release, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(msgspec.Struct, frozen=True):
     """One image's world, under one deadline."""
 
     registry: Registry

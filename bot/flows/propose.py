@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from bot.core.model import SourceFile
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
@@ -72,8 +73,7 @@ class Forge(Protocol):
     def edit(self, pull: PullRequest, title: str, body: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
+class Proposed(msgspec.Struct, frozen=True):
     """What was done, in words, and the pull request that it was done to."""
 
     did: str
@@ -132,8 +132,7 @@ def preview(made: Plan) -> Result:
     return Result(made, did="dry run: nothing was done; the pull request would read:\n", preview=text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(msgspec.Struct, frozen=True):
     """Files that were read already, where a flow wants to read them."""
 
     sources: Mapping[str, SourceFile]

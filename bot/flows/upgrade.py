@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from bot.core.model import Image, SourceFile
 from bot.core.plan import Blocked, Outcome, Plan, decide
@@ -14,8 +15,7 @@ from bot.errors import BotError
 from bot.flows.observe import Files, Upstream, observe, read_pinned
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """An outcome, and what acting on it did: in words, with the pull request's address and text if there is one."""
 
     outcome: Outcome
@@ -30,8 +30,7 @@ class Worktree(Files, Protocol):
     def write(self, before: Mapping[str, SourceFile], contents: Mapping[str, bytes]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(msgspec.Struct, frozen=True):
     """What a plan is made on: where files are, which keys may stand in them, where each image comes from."""
 
     files: Files

@@ -12,7 +12,8 @@ REDIRECT = "redirect.github.com"
 """GitHub's own host for links that must not leave a back-reference, as other update bots use it."""
 
 _URL = re.compile(r"(https?)://([^/?#\\]{1,300})((?:[/?#].*)?)", re.IGNORECASE | re.DOTALL)
-_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_REFERENCE = re.compile(r"(?<![A-Za-z0-9])(GH)-(?=[0-9])", re.IGNORECASE)
 _PORT = re.compile(r":([0-9]{0,5})$")
 _LONGEST = 2000
 
@@ -58,7 +59,7 @@ def _host(authority: str) -> str | None:
             name = name.encode("idna").decode()
         except UnicodeError:
             return None
-    return name if len(name) <= 253 and _HOST.fullmatch(name) else None  # noqa: PLR2004 - RFC 1035, 2.3.4
+    return name if _HOST.fullmatch(name) and not _REFERENCE.search(name) else None
 
 
 def _rest(rest: str) -> str:
@@ -74,5 +75,5 @@ def _quoted(part: str) -> str:
     part = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part)
     part = quote(part, safe="/?:%+=&,.~!-_", errors="replace")
     part = part.replace("://", "%3A//")
-    part = re.sub(r"(?<![A-Za-z0-9])(GH)-(?=[0-9])", r"\1%2D", part, flags=re.IGNORECASE)
+    part = _REFERENCE.sub(r"\1%2D", part)
     return re.sub(r"(github)\.(?=com)", r"\1%2E", part, flags=re.IGNORECASE)

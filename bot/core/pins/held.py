@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from bot.core.model import Field, Site, SourceFile
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """One value in one file: `source.data[start:end]` is `text`, in UTF-8, without quotes."""
 
     file: str

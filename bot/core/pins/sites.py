@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+import msgspec
 
 from bot.core.model import (
     DockerfileSite,
@@ -27,8 +28,7 @@ from bot.errors import PinError
 __all__ = ["Drift", "Edit", "allowed_keys", "current_pin", "drift", "edits", "read_sites", "rewrite"]
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(msgspec.Struct, frozen=True):
     """A value that does not say the pin that it should."""
 
     file: str
@@ -41,8 +41,7 @@ class Drift:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True):
     """A value that changes, before and after."""
 
     file: str
@@ -114,7 +113,7 @@ def rewrite(sources: Mapping[str, SourceFile], held: Iterable[Held], pin: Pin) -
             )
         data = source.data[: value.start] + render(value, pin).encode() + source.data[value.end :]
         if data != source.data:
-            changed[value.file] = replace(source, data=data)
+            changed[value.file] = msgspec.structs.replace(source, data=data)
     _prove(changed, held, pin)
     return {file: source.data for file, source in changed.items() if source is not sources[file]}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bot.core.model import SourceFile
 from bot.core.pins.syntax import first_error, parse
@@ -24,8 +25,7 @@ _SHIELD = 0xF0000
 """Literal characters are moved to a private plane of Unicode while the markup around them is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """A cell between two byte offsets; `text` is its plain text."""
 
     start: int
@@ -33,8 +33,7 @@ class Cell:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A row between two byte offsets."""
 
     start: int
@@ -42,8 +41,7 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table; `error` is the byte offset of what does not read as a table's row, if anything does not."""
 
     header: Row

@@ -6,7 +6,8 @@ The forms of an image: `tag`, `digest`, `repository:tag`, `repository@digest`, `
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from bot.core.model import Pin
 from bot.core.pins.held import Held
@@ -22,8 +23,7 @@ from bot.core.reference import (
 from bot.errors import PinError
 
 
-@dataclass(frozen=True, slots=True)
-class ImageValue:
+class ImageValue(msgspec.Struct, frozen=True):
     """An `image` value. Which parts are there is its form; at least a tag or a digest is."""
 
     repository: Repository | None
