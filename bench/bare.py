@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode, urljoin
 
@@ -26,15 +27,18 @@ def version(tag: str) -> tuple[int, ...] | None:
 class Registry:
     def __init__(self, client: httpx.Client, host: str, repository: str) -> None:
         self.client, self.base, self.repository = client, f"http://{host}/v2/{repository}", repository
+        self.lock = threading.Lock()
         self.headers = {"Accept": ACCEPT, "Accept-Encoding": "identity"}
 
     def get(self, url: str) -> httpx.Response:
         response = self.client.get(url, headers=self.headers)
         if response.status_code == 401:
-            params = dict(re.findall(r'(\w+)="([^"]*)"', response.headers["WWW-Authenticate"]))
-            query = urlencode({"service": params["service"], "scope": f"repository:{self.repository}:pull"})
-            token = self.client.get(f"{params['realm']}?{query}").raise_for_status().json()
-            self.headers["Authorization"] = f"Bearer {token.get('token') or token['access_token']}"
+            with self.lock:
+                if "Authorization" not in self.headers:
+                    params = dict(re.findall(r'(\w+)="([^"]*)"', response.headers["WWW-Authenticate"]))
+                    query = urlencode({"service": params["service"], "scope": f"repository:{self.repository}:pull"})
+                    token = self.client.get(f"{params['realm']}?{query}").raise_for_status().json()
+                    self.headers["Authorization"] = f"Bearer {token.get('token') or token['access_token']}"
             response = self.client.get(url, headers=self.headers)
         return response.raise_for_status()
 
@@ -65,14 +69,9 @@ def releases(client: httpx.Client, api: str, source: str) -> list[str]:
 def main(api: str, source: str, host: str, repository: str, tag: str, digest: str, mode: str) -> None:  # noqa: PLR0917 - the command line's words
     with httpx.Client() as client, ThreadPoolExecutor(1) as beside:
         registry = Registry(client, host, repository)
-        if mode == "tags":
-            # one after the other, or both would ask for a token
-            names = registry.tags()
-            registry.check_pin(tag, digest)
-        else:
-            pinned = beside.submit(registry.check_pin, tag, digest)
-            names = releases(client, api, source)
-            pinned.result()
+        pinned = beside.submit(registry.check_pin, tag, digest)
+        names = registry.tags() if mode == "tags" else releases(client, api, source)
+        pinned.result()
     newest = max(found for name in names if (found := version(name)))
     print("nothing new" if newest == version(tag) else f"new: {newest}")
 

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -108,6 +107,8 @@ def _prepare(target: Path, data: bytes) -> Path:
     status = target.stat()
     if not status.st_mode & stat.S_IWUSR:
         raise _unusable(str(target.name), "it is read-only", "Make it writable if the bot may change it.")
+    import tempfile  # noqa: PLC0415 - reading needs none
+
     prefix = f".{target.name}{_TEMPORARY}"
     for left in target.parent.glob(f"{prefix}*"):
         left.unlink(missing_ok=True)  # of a run that was killed; nobody else writes while the lock is held

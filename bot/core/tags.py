@@ -23,8 +23,8 @@ def image_tags(templates: tuple[str, ...], ref: Ref, version: Version | None) ->
     return tuple(found)
 
 
-def ref_of_tag(templates: tuple[str, ...], tag: str) -> Ref:
-    """What a registry's tag names under these templates: the part that stands for the ref or the version.
+def ref_of_tag(templates: tuple[str, ...], tag: str) -> tuple[Ref, Version | None]:
+    """What a registry's tag names under these templates: the part that stands for the ref, and its version.
 
     A tag that fits none of them is its own ref, and no version.
     """
@@ -34,6 +34,7 @@ def ref_of_tag(templates: tuple[str, ...], tag: str) -> Ref:
         if len(tag) > len(prefix) + len(suffix) and tag.startswith(prefix) and tag.endswith(suffix):
             middle = tag[len(prefix) : len(tag) - len(suffix)]
             # `v1.4.1` is a ref; a version is written without the v
-            if parse_version(middle) is not None and (placeholder == "{ref}" or not middle.startswith("v")):
-                return Ref(middle)
-    return Ref(tag)
+            version = parse_version(middle)
+            if version is not None and (placeholder == "{ref}" or not middle.startswith("v")):
+                return Ref(middle), version
+    return Ref(tag), None

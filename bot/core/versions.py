@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from functools import total_ordering
 from typing import NewType
-
-import msgspec
 
 Ref = NewType("Ref", str)
 """The upstream tag of a release: `v1.4.1`."""
@@ -18,12 +18,20 @@ _VERSION = re.compile(
 _Key = tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]
 
 
-class Version(msgspec.Struct, frozen=True, eq=False):
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=False)  # a struct would bring comparisons of its own
+class Version:
     """A version by Semantic Versioning 2.0.0; a missing patch counts as 0. Ordered by section 11."""
 
     text: str
     release: tuple[int, int, int]
     prerelease: tuple[str, ...] = ()
+    key: _Key = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
+        fields = tuple((not f.isdigit(), int(f) if f.isdigit() else 0, f) for f in self.prerelease)
+        object.__setattr__(self, "key", (self.release, not fields, fields))
 
     def __str__(self) -> str:
         return self.text
@@ -36,21 +44,6 @@ class Version(msgspec.Struct, frozen=True, eq=False):
 
     def __lt__(self, other: Version) -> bool:
         return self.key < other.key
-
-    def __le__(self, other: Version) -> bool:
-        return self.key <= other.key
-
-    def __gt__(self, other: Version) -> bool:
-        return self.key > other.key
-
-    def __ge__(self, other: Version) -> bool:
-        return self.key >= other.key
-
-    @property
-    def key(self) -> _Key:
-        """Section 11: a prerelease comes before its release; numbers before words; fewer fields first."""
-        fields = tuple((False, int(f), "") if f.isdecimal() and f.isascii() else (True, 0, f) for f in self.prerelease)
-        return self.release, not self.prerelease, fields
 
     @property
     def base(self) -> str:

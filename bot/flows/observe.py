@@ -16,7 +16,7 @@ from bot.core.plan import Observed, Pinned
 from bot.core.reference import Digest, Tag, parse_tag
 from bot.core.selection import covers, select
 from bot.core.tags import image_tags, ref_of_tag
-from bot.core.versions import Ref, parse_version
+from bot.core.versions import Ref
 
 
 class Files(Protocol):
@@ -94,5 +94,4 @@ def prove(image: Image, release: Release, registry: Registry) -> Candidate | Non
 def _releases(image: Image, pin: Pin, upstream: Upstream) -> tuple[Release, ...]:
     if image.github:
         return upstream.releases.list(image.github, covers(pin, image.policy))
-    refs = (ref_of_tag(image.tags, tag) for tag in upstream.registry.tags())
-    return tuple(Release(ref, parse_version(ref)) for ref in refs)
+    return tuple(Release(*ref_of_tag(image.tags, tag)) for tag in upstream.registry.tags())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from bot.core.model import Image, SourceFile
 from bot.core.plan import Blocked, Outcome, Plan, decide
 from bot.core.versions import Ref
-from bot.core.wire import OutcomeJson, differences
 from bot.errors import BotError
 from bot.flows.observe import Files, Upstream, observe, read_pinned
+
+if TYPE_CHECKING:
+    from bot.core.wire import OutcomeJson
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -58,6 +60,8 @@ def plan_again(claim: OutcomeJson, images: Sequence[Image], ground: Ground, *, s
     def refused(reason: str) -> Blocked:
         again = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
         return Blocked(claim.image, reason, where="saved plan", next_step=again, exit_code=6)
+
+    from bot.core.wire import differences  # noqa: PLC0415 - only a saved plan needs it
 
     image = next((image for image in images if image.name == claim.image), None)
     if image is None:

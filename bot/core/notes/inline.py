@@ -134,7 +134,8 @@ def _emphasised(inner: list[_Piece], marker: str) -> list[_Piece]:
 def _linked(inner: list[_Piece], href: str) -> list[_Piece]:
     target = safe_url(href)
     if target is None:
-        return inner
+        # one with the words around it, so that `#[1](x)` is seen as what it becomes
+        return [_Piece(piece.content, "words") if piece.is_words else piece for piece in inner]
     text = "".join(piece.content for piece in inner)
     if not text or _LOOKS_LIKE_URL.fullmatch(text):
         # a text that names an address names the one that the link leads to

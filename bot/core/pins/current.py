@@ -55,7 +55,7 @@ def _ref(image: Image, truth: Sequence[Held]) -> Ref:
             return Ref(value.text)
     for value in truth:
         if value.field == "image" and (tag := image_value(value).tag):
-            return ref_of_tag(image.tags, tag)
+            return ref_of_tag(image.tags, tag)[0]
     raise _says_nothing(image, truth, "ref")
 
 

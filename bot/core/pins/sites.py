@@ -18,7 +18,6 @@ from bot.core.model import (
     SourceFile,
     TerraformSite,
 )
-from bot.core.pins import dockerfile, dotenv, markdown, pattern, terraform
 from bot.core.pins.current import current_pin
 from bot.core.pins.held import Held
 from bot.core.pins.value import agrees, image_value, render
@@ -134,16 +133,27 @@ def _read(site: Site, sources: Mapping[str, SourceFile], allowed: frozenset[str]
 
 
 def _locate(site: Site, source: SourceFile, allowed: frozenset[str] | None) -> tuple[Held, ...]:
+    """The one table of kinds. Each brings a grammar, which is loaded only where there is such a site."""
     match site:
         case DotenvSite():
+            from bot.core.pins import dotenv
+
             return dotenv.locate(source, site, allowed)
         case TerraformSite():
+            from bot.core.pins import terraform
+
             return terraform.locate(source, site)
         case DockerfileSite():
+            from bot.core.pins import dockerfile
+
             return dockerfile.locate(source, site)
         case MarkdownSite():
+            from bot.core.pins import markdown
+
             return markdown.locate(source, site)
         case PatternSite():
+            from bot.core.pins import pattern
+
             return pattern.locate(source, site)
 
 
