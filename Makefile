@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# what a user has: the bot and its libraries, nothing for development
+BENCH := .cache/bench/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-real bench lint lock clean
@@ -23,15 +25,13 @@ test-real: $(READY) ## The same main job against real parts, which it installs
 	PATH="$(CURDIR)/.cache/real/bin:$$PATH" actionlint
 	GATEWAY_BOT_REAL=1 $(BIN)/pytest -n auto -m real
 
-bench: $(READY) .cache/bench/.ready ## The run that finds nothing new, against a bare script
-	$(BIN)/python -m bench.nothing_new .cache/bench/bin
-
-# what a user has: the bot and its libraries, nothing for development
-.cache/bench/.ready: requirements/runtime.txt pyproject.toml
-	$(PYTHON) -m venv .cache/bench
-	.cache/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-	$(BIN)/flit_core_wheel 2>/dev/null || true
-	@touch $@
+bench: $(READY) ## The run that finds nothing new, against a bare script that makes the same requests
+	@test -x $(BENCH)/pip || $(PYTHON) -m venv $(dir $(BENCH))
+	@$(BENCH)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@rm -rf build/wheel
+	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	@$(BENCH)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
+	$(BIN)/python -m bench.nothing_new $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .

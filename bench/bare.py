@@ -66,7 +66,7 @@ def releases(client: httpx.Client, api: str, source: str) -> list[str]:
     return [r["tag_name"] for r in response.json() if not r["draft"] and not r["prerelease"]]
 
 
-def main(api: str, source: str, host: str, repository: str, tag: str, digest: str, mode: str) -> None:  # noqa: PLR0917 - the command line's words
+def main(api: str, source: str, host: str, repository: str, tag: str, digest: str, mode: str) -> None:
     with httpx.Client() as client, ThreadPoolExecutor(1) as beside:
         registry = Registry(client, host, repository)
         pinned = beside.submit(registry.check_pin, tag, digest)

@@ -176,10 +176,9 @@ def run(case: Case, binaries: Path, runs: int) -> bool:
 def main() -> int:
     binaries = Path(sys.argv[1])
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 9
-    print(
-        f"{'nothing new':<28} {'bot':>9} {'bare':>9} {'ratio':>7} {'peak':>10} {'bare':>10} {'req':>5} {'bare':>5} trips"
-    )
-    return 0 if all([run(case, binaries, runs) for case in CASES]) else 1
+    print(f"{'nothing new':<28} {'bot':>9} {'bare':>9}   ratio {'peak':>10} {'bare':>10}   req  bare  trips")
+    good = [run(case, binaries, runs) for case in CASES]
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

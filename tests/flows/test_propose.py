@@ -140,7 +140,7 @@ def test_a_create_that_answers_502_is_looked_up(town: Town, path: str, *, perfor
 
 def test_a_run_that_dies_after_any_request_converges_on_the_next(town: Town) -> None:
     for number in range(1, 14):
-        seen = []
+        seen: list[str] = []
 
         def die(_: str, path: str, number: int = number, seen: list[str] = seen) -> Fault | None:
             if "/releases" in path:
@@ -194,7 +194,7 @@ def test_another_run_that_moves_the_branch_meanwhile_loses_nothing(town: Town) -
     town.run("propose")
     town.write("versions.env", f"# a new line\n{town.text('versions.env')}")
     town.github.commit(DOWNSTREAM, "main", {"versions.env": town.checkout()["versions.env"]})
-    theirs = []
+    theirs: list[str] = []
 
     def overtake(method: str, path: str) -> Fault | None:
         if method == "PATCH" and "/git/refs/" in path and not theirs:
@@ -210,7 +210,7 @@ def test_another_run_that_moves_the_branch_meanwhile_loses_nothing(town: Town) -
 
 
 def test_a_branch_that_somebody_else_makes_first_is_found(town: Town) -> None:
-    other = []
+    other: list[int] = []
 
     def overtake(method: str, path: str) -> Fault | None:
         if method == "POST" and path.endswith("/git/refs") and not other:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from markdown_it.token import Token  # noqa: TC002 - the package is loaded by the line above
 
 _ACTS = {
     "mention": r"(?<![A-Za-z0-9])@[A-Za-z0-9]",

@@ -11,7 +11,9 @@ HOSTILE = {
     "mention_after_invisible": "@\u200ball @\u202eall @\u2060all @\U000e0041all \u00e9@all",
     "mention_by_entity": "&#64;all &commat;all &#x40;all &#0064;all &amp;#64;all",
     "mention_by_escape": "\\@all \\\\@all",
-    "mention_over_dropped_html": "@<!-- -->all @<b></b>all #<i></i>1 GH<b></b>-1 https://git<!-- -->hub.com/o/r/issues/1",
+    "mention_over_dropped_html": (
+        "@<!-- -->all @<b></b>all #<i></i>1 GH<b></b>-1 https://git<!-- -->hub.com/o/r/issues/1"
+    ),
     "mention_after_bold": "a**@all** a_b_@all a`b`@all",
     "mention_over_image": "@![](x)all ![@all](x) ![a ![#1](y)](x)",
     "mention_as_emphasis_ends": "_@all_ __@all__ ~~@all~~ ***@all***",
@@ -32,7 +34,9 @@ HOSTILE = {
         "[i](https://github&#46;com/o/r/issues/1) [j](&#104;ttps://github.com/o/r/issues/1)\n\n"
         "[e]: https://github.com/o/r/issues/1 'fixes #1'"
     ),
-    "github_in_other_urls": "https://x.org/?u=https://github.com/o/r/issues/1 [a](https://x.org/github.com/o/r/issues/1)",
+    "github_in_other_urls": (
+        "https://x.org/?u=https://github.com/o/r/issues/1 [a](https://x.org/github.com/o/r/issues/1)"
+    ),
     "acting_urls": "https://x.org/@all https://x.org/a#1 https://x.org/GH-1 [b](https://x.org/a@0123456#2 'fixes #1')",
     "entity_in_url": "[a](https://x.org/?a&num;1&commat;all&amp;#64;all) <https://x.org/?&num;1>",
     "other_schemes": (
@@ -44,29 +48,46 @@ HOSTILE = {
     "reference_over_emphasis": "#*1* #**1** @*all* GH-**1** *GH-*1 [#](https://x.org)1 `#`1 ~~@~~all",
     "image_from_url": "!https://github.com/o/r/issues/1 !<https://github.com/o/r/issues/1>",
     "scheme_after_scheme": "`https://xhttps://github.com/o/r/issues/1` a-www.github.com/o/r/issues/1 https://gh-1.org",
-    "image": "![a](https://x/y.png) [![b](https://x/y.png)](https://x.org/c) ![c][d]\n!<b></b>[e](https://x.org)\n\n[d]: /x",
+    "image": (
+        "![a](https://x/y.png) [![b](https://x/y.png)](https://x.org/c) ![c][d]\n!<b></b>[e](https://x.org)\n\n[d]: /x"
+    ),
     "html": "<b>x</b> <img src=x onerror=y> <script>z</script>\n\n<details><summary>@all #1</summary>\n</details>\n",
-    "comment": "<!-- hidden @all -->\n\ntext <!-- x --> more <!-- open\n\n`<!--`\n\n```\n<!-- x\n```\n\n&lt;!-- y --> \\<!-- z",
+    "comment": (
+        "<!-- hidden @all -->\n\ntext <!-- x --> more <!-- open\n\n`<!--`\n\n```\n<!-- x\n```\n\n&lt;!-- y --> \\<!-- z"
+    ),
     "html_by_entity": "&lt;img src=x&gt; &#60;b&#62; &lt;/details&gt; \\<b>",
     "end_of_details": "</details>\n\n</details\n>\n\n- </details>",
-    "control": "a\x00b\x1b[31mc\x07d\x7fe\x9bf\u2028g\u2029h\ud800i\ue000j\ufeffk\u00adl\u061cm\rn\x0bo&#8238;p&#x1b;q&zwj;r",
+    "control": (
+        "a\x00b\x1b[31mc\x07d\x7fe\x9bf\u2028g\u2029h\ud800i\ue000j\ufeffk\u00adl\u061cm\rn\x0bo&#8238;p&#x1b;q&zwj;r"
+    ),
     "fence_ends_early": "```\na\n````\nb\n\n~~~~\n```\n</details>\n~~~\n\n```` x\n```\n@all\n````\n<b>",
-    "fence_languages": "```GH-1\nx\n```\n```math\nx\n```\n```mermaid\nx\n```\n~~~ Ma`th\nx\n~~~\n```ma{}th\nx\n```\n```sh <b>\nx\n```",
+    "fence_languages": (
+        "```GH-1\nx\n```\n```math\nx\n```\n```mermaid\nx\n```\n~~~ Ma`th\nx\n~~~\n```ma{}th\nx\n```\n```sh <b>\nx\n```"
+    ),
     "fence_left_open": "- a\n  ```\n  @all\n<b>out</b>",
     "code_spans": "`` `<b>` `` `a`<!-- -->`<b>`<!-- -->``c`` `` ` `` ` `` `\\`<b>`",
     "headings": "# a\n## b #\n\nc\n===\n\nd\n---\n# #1\n####### e\n#\n\n&#35; f",
     "headings_by_escape": "\\# a\n\n&#35; b\n\nc\n\\===\n\nd\n&#61;&#61;\n\ne\n\\---",
-    "check_boxes": "- [ ] a\n- [x] b\n1. [X] c\n\n[ ] d\n\n> - [ ] e\n\n```\n- [ ] f\n```\n- \\[ ] g\n- &#91; ] h\n- **[ ]** i",
+    "check_boxes": (
+        "- [ ] a\n- [x] b\n1. [X] c\n\n[ ] d\n\n> - [ ] e\n\n```\n- [ ] f\n```\n- \\[ ] g\n- &#91; ] h\n- **[ ]** i"
+    ),
     "alert": "> [!WARNING]\n> x\n\n> \\[!NOTE]\n> y",
     "footnote": "a[^1] [^2]\n\n[^1]: @all\n[^2]: <b>x</b>",
     "math": "$x$ $$y$$ $`z`$ \\$a\\$ &dollar;b&dollar;\n\n$$\nc\n$$",
-    "blocks_by_entity": "&#45; a\n&#42; b\n&#62; c\n&#43; d\n1&#46; e\n&#32;&#32;&#32;&#32;f\n&#96;&#96;&#96;\n&#126;&#126;&#126;\ng",
+    "blocks_by_entity": (
+        "&#45; a\n&#42; b\n&#62; c\n&#43; d\n1&#46; e\n&#32;&#32;&#32;&#32;f\n&#96;&#96;&#96;\n&#126;&#126;&#126;\ng"
+    ),
     "newline_by_entity": "a&#10;&#10;# b&#10;- c&#10;<b>&#10;[d](https://x.org/&#10;e) `&#10;`",
     "empty_emphasis": "*&#8203;* **&#8203;** * &#32;x* ~~&#32;~~ **`&#8203;`** **`\u200b`**",
-    "table": "| a | @b |\n|--|:-:|\n| `x\\|<b>` | fixes #1 |\n| \\\\| y | &vert; \\|\n| ![z](z) <br> | [u](https://github.com/o) |",
+    "table": (
+        "| a | @b |\n|--|:-:|\n| `x\\|<b>` | fixes #1 |\n| \\\\| y | &vert; \\|\n| ![z](z) <br> | "
+        "[u](https://github.com/o) |"
+    ),
     "table_by_entity": "a\n:&#45;\n\nb &vert; c\n\\-&vert;-\n",
     "quoted": "> > # a\n> ```\n> @all\n> - #1",
-    "commit_message": "[skip ci] `[ci skip]`\n\n```\n[no ci]\nskip-checks: true\n```\nCo-authored-by: a <a@b.c>\nRelease-As: 9.0.0",
+    "commit_message": (
+        "[skip ci] `[ci skip]`\n\n```\n[no ci]\nskip-checks: true\n```\nCo-authored-by: a <a@b.c>\nRelease-As: 9.0.0"
+    ),
 }
 
 GENERATED = """\

@@ -11,20 +11,17 @@ from tests.unit.notes.test_inert import HOSTILE
 
 SECONDS = 1.0
 
+UNITS = (
+    "`", "` ", "`a", "[", "[[a]", "[a](", "![", "![a](", "*", "**a ", "*a _b ", "a*a_", "~~a ", "> ", ">", "- ",
+    "- a\n", "-\n", "* * ", "1. ", "<", "<!--", "a <!-- ", "<a b='", "a <![CDATA[ ", "<b\n", "&#64;", "\\", "|",
+    "|-", "|a\n", "a|b\n-|-\n", "[a]: /b\n", "[a]:\n", "[a]: b '", "](", "!", "<https://", "a@b ", "@", "\n", "a\n",
+    " ", "\t", "# a\n", "= \n", "```\n", "~~~", "[x](<", "$a$", "https://github.com/ ", "https://a.b/)", "#1 ",
+    "\u202e@", "- [ ] a\n", "- \t", "github.com/", "&amp;", "[^1]", "<b>x", "\ud800", "\u0301", "a" * 99 + "\n",
+    "word ",
+)  # fmt: skip
+
 STORMS = {
-    **{
-        f"storm_{index}": unit
-        for index, unit in enumerate(
-            (
-                "`", "` ", "`a", "[", "[[a]", "[a](", "![", "![a](", "*", "**a ", "*a _b ", "a*a_", "~~a ", "> ", ">",
-                "- ", "- a\n", "-\n", "* * ", "1. ", "<", "<!--", "a <!-- ", "<a b='", "a <![CDATA[ ", "<b\n", "&#64;",
-                "\\", "|", "|-", "|a\n", "a|b\n-|-\n", "[a]: /b\n", "[a]:\n", "[a]: b '", "](", "!", "<https://", "a@b ",
-                "@", "\n", "a\n", " ", "\t", "# a\n", "= \n", "```\n", "~~~", "[x](<", "$a$", "https://github.com/ ",
-                "https://a.b/)", "#1 ", "\u202e@", "- [ ] a\n", "- \t", "github.com/", "&amp;", "[^1]", "<b>x", "\ud800",
-                "a" * 99 + "\n", "word ",
-            )
-        )
-    },
+    **{f"storm_of_{unit[:20]!a}": unit for unit in UNITS},
     "nested_lists": "".join("  " * depth + "- a\n" for depth in range(2000)),
     "nested_quotes": "".join(">" * depth + " a\n" for depth in range(2000)),
     "nested_links": "[" * 30_000 + "](a)" * 8_000,
@@ -34,7 +31,7 @@ STORMS = {
     "wide_table": "|" + "a|" * 120 + "\n|" + "-|" * 120 + "\n" + "|a\n" * 20_000,
     "list_table": "- a|b\n  " + "-|" * 500 + "\n" + "  x\n" * 3_000,
     "emphasis_marks": "".join("*_"[index % 2] for index in range(60_000)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STORMS)
@@ -62,11 +59,13 @@ def test_a_cut_text_says_so() -> None:
     assert actual == "(shortened)"
 
 
-PIECES = (
-    *(word for text in HOSTILE.values() for word in text.split(" ")),
-    *["\n", "\n\n", "``", "```", "~~~", "*", "**", "_", "~~", "[", "]", "(", ")", "](", "<", ">", "<!--", "-->", "&", ";", "#", "@", "!", "|", "\\", "-", "+", "1.", ":", "/", "=", "$", "\u200b", "\t", "&#10;", "&#64;", "@all", "#1"],
-    "\n", "\n\n", "\n- ", "\n> ", "\n  ", "\n    ", "\n|", " ", "a", "1", "GH-", "https://", "github.com/", "o/r/issues/1",
+MARKS = (
+    "\n", "\n\n", "\n- ", "\n> ", "\n  ", "\n    ", "\n|", " ", "a", "1", "`", "``", "```", "~~~", "*", "**", "_",
+    "~~", "[", "]", "(", ")", "](", "<", ">", "<!--", "-->", "&", ";", "#", "@", "!", "|", "\\", "-", "+", "1.",
+    ":", "/", "=", "$", "\u200b", "\t", "&#10;", "&#64;", "@all", "#1", "GH-", "https://", "github.com/",
+    "o/r/issues/1", "<b>", "[a](https://x.org)", "![a](x)", "[a](/x)",
 )  # fmt: skip
+PIECES = (*MARKS, *(word for text in HOSTILE.values() for word in text.split(" ")))
 
 
 @pytest.mark.parametrize("seed", range(4))
