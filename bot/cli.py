@@ -272,7 +272,9 @@ def main(
             obj=(environ, clock or SystemClock()),
         )
     except BotError as error:
-        click.echo(f"error: {error}\n  next: {error.next_step}", err=True)
+        from bot.core.text import plain
+
+        click.echo(f"error: {plain(str(error), 2000)}\n  next: {error.next_step}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -181,7 +181,9 @@ class World:
 
     def log(self, text: str) -> None:
         """A line on standard error: what a person who reads the log later wants to know."""
-        print(f"gateway-bot: {text}", file=sys.stderr)  # noqa: T201 - this is the one place
+        from bot.core.text import plain
+
+        sys.stderr.write(f"gateway-bot: {plain(text, 500)}\n")  # in one piece: two threads may speak at once
 
     def _no_plan(self, path: Path, what: str) -> UsageError:
         return UsageError(what, where=str(path), next_step="Name a file that `gateway-bot plan --save` wrote.")

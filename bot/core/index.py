@@ -132,14 +132,14 @@ def _platforms(document: Mapping[str, object]) -> tuple[Platform, ...]:
     found = [platform for entry in entries if (platform := _platform(entry)) is not None]
     if not found:
         raise NotProven("no entry is an image: only attestations, or nothing")
-    twice = sorted(platform for platform, count in Counter(found).items() if count > 1)
+    twice = sorted(platform for (platform, _), count in Counter(found).items() if count > 1)
     if twice:
         raise NotProven(f"a platform appears twice: {', '.join(map(str, twice))}")
-    return tuple(sorted(found))
+    return tuple(sorted({platform for platform, _ in found}))
 
 
-def _platform(entry: object) -> Platform | None:
-    """The platform of one descriptor; None for an attestation."""
+def _platform(entry: object) -> tuple[Platform, str] | None:
+    """The platform of one descriptor, with its `os.version` (of Windows images only); None for an attestation."""
     if not isinstance(entry, dict):
         raise NotProven("an entry of `manifests` is no object")
     descriptor = cast("dict[str, object]", entry)
@@ -157,8 +157,8 @@ def _platform(entry: object) -> Platform | None:
         return None
     # arm64 has one variant, v8, which is left out as often as it is written: both are the same platform
     if (value.architecture, value.variant) == ("arm64", "v8"):
-        return Platform(value.os, value.architecture)
-    return value
+        value = Platform(value.os, value.architecture)
+    return value, _text(named, "os.version", "")
 
 
 def _text(mapping: Mapping[str, object], key: str, default: str | None = None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from concurrent.futures import Future
+from threading import Thread
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from bot.core.reference import Digest, Tag, parse_tag
 from bot.core.selection import covers, select
 from bot.core.tags import image_tags, ref_of_tag
 from bot.core.versions import Ref
+
+_T = TypeVar("_T")
 
 
 class Files(Protocol):
@@ -56,10 +59,9 @@ def read_pinned(image: Image, files: Files, allowed_keys: Mapping[str, frozenset
 
 def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None) -> Observed:
     """Releases and the pinned tag side by side, then the candidate's index: as few round trips as there can be."""
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        asked = beside.submit(pinned_index, image, pinned.pin, upstream.registry)
-        releases = _releases(image, pinned.pin, upstream)
-        index = asked.result()
+    asked = _beside(lambda: pinned_index(image, pinned.pin, upstream.registry))
+    releases = _releases(image, pinned.pin, upstream)
+    index = asked.result()
     selection = select(releases, pinned.pin, image.policy, wanted)
     candidate = prove(image, selection.release, upstream.registry) if selection.release else None
     return Observed(
@@ -89,6 +91,20 @@ def prove(image: Image, release: Release, registry: Registry) -> Candidate | Non
         return None
     name, index = found
     return Candidate(Pin(release.ref, release.version, index.digest, parse_tag(name)), index.platforms)
+
+
+def _beside(work: Callable[[], _T]) -> Future[_T]:
+    """Work that goes on meanwhile. An executor's thread would keep an interrupted run waiting for its answer."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def _releases(image: Image, pin: Pin, upstream: Upstream) -> tuple[Release, ...]:
