@@ -244,7 +244,7 @@ def _site(entry: _Dotenv | _Terraform | _Dockerfile | _Markdown | _Pattern, at: 
         or ".." in path.parts
         or "\\" in entry.file
         or str(path) != entry.file
-        or path.parts[0] == ".git"
+        or path.parts[:1] in {(), (".git",)}
     ):
         raise _invalid(f"{at}.file: {entry.file[:80]!r} is no plain path below the repository's root")
     match entry:
@@ -273,7 +273,7 @@ def _pattern(pattern: str, at: str) -> str:
     fields: tuple[Literal["ref", "version", "digest", "image"], ...] = ("ref", "version", "digest", "image")
     try:
         groups = re.compile(pattern).groupindex
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise _invalid(f"{at}.pattern: {error}") from None
     if not groups or set(groups) - set(fields):
         raise _invalid(f"{at}.pattern: it needs a named group, of {', '.join(fields)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 import subprocess
@@ -28,7 +27,7 @@ def login_for(directory: Path, host: str) -> Login | None:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unusable(f"cannot be read: {type(error).__name__}") from None
     if not isinstance(document, dict):
         raise _unusable("is no JSON object")
@@ -54,7 +53,7 @@ def _stored(entry: Mapping[str, object]) -> Login | None:
         return None
     try:
         username, _, password = b64decode(auth, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise _unusable("holds an `auth` that is no base64 of name:password") from None
     return Login(username, password)
 
@@ -70,6 +69,8 @@ def _ask_helper(helper: str, name: str) -> Login | None:
         )
     except FileNotFoundError:
         raise _unusable(f"names {program}, which is not installed") from None
+    except OSError as error:
+        raise _unusable(f"names {program}, which cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise _unusable(f"names {program}, which did not answer in {_HELPER_SECONDS} s") from None
     if done.returncode != 0:

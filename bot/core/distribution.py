@@ -75,7 +75,7 @@ def is_own_realm(realm: str, registry_host: str) -> bool:
         return False
     if "@" in host or parts.fragment:
         return False
-    own = registry_host.lower()
+    own = registry_host.lower().removesuffix(":443")
     scheme = "http" if is_loopback(own) else "https"
     return parts.scheme == scheme and host.removesuffix(":443") in {own, _TOKEN_HOSTS.get(own, own)}
 
@@ -116,6 +116,6 @@ def _http_date(text: str) -> datetime | None:
 
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else None

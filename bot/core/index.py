@@ -116,7 +116,7 @@ def _media_type(document: Mapping[str, object], content_type: str) -> str:
     if "manifests" in keys and keys & {"layers", "config", "fslayers"}:
         raise NotProven("it claims to be an index and a manifest at once (`manifests` with `layers` or `config`)")
     if document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version there is
-        raise NotProven(f"its schemaVersion is {str(document.get('schemaVersion'))[:20]}, not 2")
+        raise NotProven(f"its schemaVersion is {str(document.get('schemaVersion'))[:20]!r}, not 2")
     stated = document.get("mediaType", header)
     if stated != header:
         raise NotProven(f"its mediaType {str(stated)[:80]!r} contradicts its Content-Type {header!r}")

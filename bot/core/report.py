@@ -17,7 +17,7 @@ def headline(outcome: Outcome) -> str:
         case NothingNew():
             return f"{outcome.image.name}: nothing new. {plain(outcome.reason, 1000)}"
         case Blocked():
-            return f"{outcome.image}: blocked. {plain(outcome.reason, 1000)}"
+            return f"{plain(outcome.image, 80)}: blocked. {plain(outcome.reason, 1000)}"
 
 
 def short(text: str) -> str:

@@ -15,6 +15,9 @@ _VERSION = re.compile(
 )
 
 
+_LONGEST = 128
+"""Characters, as of an image tag: what is longer is no release's name."""
+
 _Key = tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]
 
 
@@ -57,7 +60,7 @@ def parse_version(text: str) -> Version | None:
     Suffixes that upstreams append for variants (`1.4.0-musl`) parse as prereleases, as Semantic
     Versioning says, and so never count as releases. Build metadata (`+x`) cannot be in an image tag.
     """
-    match = _VERSION.fullmatch(text.removeprefix("v"))
+    match = _VERSION.fullmatch(text.removeprefix("v")) if len(text) <= _LONGEST else None
     if match is None:
         return None
     major, minor, patch, prerelease = match.groups()

@@ -18,6 +18,7 @@ LONGEST = 60_000
 
 _STRUCTURE = 8_000
 _LINES = 3_000
+_BRACKETS = 1_500
 _CELLS = 20_000
 """Bounds on what a parser has work with; a long changelog that people wrote stays far below them."""
 
@@ -105,7 +106,7 @@ def verbatim(text: str, room: int) -> str:
 
 def _is_storm(text: str) -> bool:
     lines = text.split("\n")
-    if len(lines) > _LINES or len(_STRUCTURAL.findall(text)) > _STRUCTURE:
+    if len(lines) > _LINES or text.count("[") > _BRACKETS or len(_STRUCTURAL.findall(text)) > _STRUCTURE:
         return True
     # a row of `|---|---|` makes as many cells in every line that follows, even in short ones
     columns = max(1 + line.count("|", len(line.rstrip("-|: "))) for line in lines)

@@ -34,7 +34,8 @@ _RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
     (re.compile(r"(?<![A-Za-z0-9])@|@(?![A-Za-z0-9])|@(?=[0-9A-Fa-f]{7})"), _AT),
     (re.compile(r"#(?=[0-9])"), _NUMBER),
     (re.compile(r"(?<![A-Za-z0-9])(GH)-(?=[0-9])", re.IGNORECASE), rf"\1{_HYPHEN}"),
-    (re.compile(r"<(?=!--)"), _LESS),
+    # In code it is text, and yet nothing there should look like the end of the fold that holds the notes
+    (re.compile(r"<(?=!--|/?(?:details|summary)\b)", re.IGNORECASE), _LESS),
     (re.compile(r"https?://((?:(?!https?:)[^\s/\\?#\"'<>`()\[\]{}|,])*)", re.IGNORECASE), _authority),
     (re.compile(r"(?<![A-Za-z0-9])www\.github\.com(?![\w-])", re.IGNORECASE), REDIRECT),
     (

@@ -28,7 +28,7 @@ def release_notes(releases: Sequence[Release], limit: int) -> str:
     entries: list[str] = []
     refs = [words(_ref(release)) or "(no ref)" for release in releases]
     room = limit
-    unread = 2 * limit
+    unread = limit + limit // 4
     for index, release in enumerate(releases):
         left_out = _left_out(refs, index + 1)
         reserved = len(left_out) + len(_GAP) if left_out else 0

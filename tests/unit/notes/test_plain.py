@@ -57,7 +57,7 @@ def test_ten_megabytes_are_cut() -> None:
 
 
 def test_no_hidden_character_is_shown() -> None:
-    shown = {char for char in map(chr, range(0x110000)) if plain(f"a{char}b", 9) == f"a{char}b"}
+    shown = visible("".join(map(chr, range(0x110000)))).replace("\n", "")
     actual = {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
     assert actual == set()

@@ -4,9 +4,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from msgspec.structs import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bot.core.model import (
     DockerfileSite,
