@@ -18,6 +18,7 @@ from bot.core.reference import Digest, Tag, parse_tag
 from bot.core.selection import covers, select
 from bot.core.tags import image_tags, ref_of_tag
 from bot.core.versions import Ref
+from bot.errors import BotError
 
 _T = TypeVar("_T")
 
@@ -60,7 +61,11 @@ def read_pinned(image: Image, files: Files, allowed_keys: Mapping[str, frozenset
 def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None) -> Observed:
     """Releases and the pinned tag side by side, then the candidate's index: as few round trips as there can be."""
     asked = _beside(lambda: pinned_index(image, pinned.pin, upstream.registry))
-    releases = _releases(image, pinned.pin, upstream)
+    try:
+        releases = _releases(image, pinned.pin, upstream)
+    except BotError:
+        asked.exception()  # waits: an error leaves no request open behind it
+        raise
     index = asked.result()
     selection = select(releases, pinned.pin, image.policy, wanted)
     candidate = prove(image, selection.release, upstream.registry) if selection.release else None

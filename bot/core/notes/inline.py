@@ -158,7 +158,7 @@ def _merged(pieces: Iterable[_Piece]) -> list[_Piece]:
     Content is cleaned here, because entities bring characters in that the raw text did not have.
     """
     merged: list[_Piece] = []
-    for kind, run in groupby(pieces, key=lambda piece: piece.kind):
+    for kind, run in groupby((piece for piece in pieces if piece.content), key=lambda piece: piece.kind):
         if kind in ("words", "linked words"):
             merged.append(_Piece(visible("".join(piece.content for piece in run)), kind))
         else:

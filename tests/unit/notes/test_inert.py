@@ -46,6 +46,9 @@ HOSTILE = {
     "disguised_link": "[https://good.org](https://evil.org) [https://github.com/o/r/issues/1](https://x.org)",
     "reference_over_dropped_link": "#[1](/x) @[all](/x) GH-[1](/x) o/r[#1](/x) - [[x](/x)] y\n\n- [[x](/x)] z",
     "reference_over_emphasis": "#*1* #**1** @*all* GH-**1** *GH-*1 [#](https://x.org)1 `#`1 ~~@~~all",
+    "reference_over_nothing": (
+        "#` `1 @` `all [#**&#8203;**1](https://x.org) [GH-` `1](https://x.org) #[](x)1 #![](x)1 G` `H-1"
+    ),
     "image_from_url": "!https://github.com/o/r/issues/1 !<https://github.com/o/r/issues/1>",
     "scheme_after_scheme": "`https://xhttps://github.com/o/r/issues/1` a-www.github.com/o/r/issues/1 https://gh-1.org",
     "image": (
