@@ -87,9 +87,13 @@ def drift(image: Image, held: Iterable[Held], pin: Pin) -> tuple[Drift, ...]:
 
 
 def edits(held: Iterable[Held], pin: Pin) -> tuple[Edit, ...]:
-    """What changes so that all of these values say this pin."""
+    """What changes so that all of these values say this pin: file by file as they were given, from top to bottom."""
+    held = tuple(held)
+    order = {file: number for number, file in enumerate(dict.fromkeys(value.file for value in held))}
     return tuple(
-        Edit(value.file, value.line, value.text, new) for value in held if (new := render(value, pin)) != value.text
+        Edit(value.file, value.line, value.text, new)
+        for value in sorted(held, key=lambda value: (order[value.file], value.start))
+        if (new := render(value, pin)) != value.text
     )
 
 
