@@ -124,8 +124,8 @@ def test_edits_name_every_value_before_and_after() -> None:
     held = read_sites(IMAGE, sources(), allowed_keys([IMAGE]))
     expected = [
         ("versions.env", 2, "v1.4.1", "v1.10.0"),
-        ("versions.env", 4, A, B),
         ("versions.env", 3, "1.4.1", "1.10.0"),
+        ("versions.env", 4, A, B),
         ("infra/variables.tf", 3, f"1.dkr.example/x:v1.4.1@{A}", f"1.dkr.example/x:v1.10.0@{B}"),
         ("Dockerfile", 2, f"ghcr.io/a/b@{A}", f"ghcr.io/a/b@{B}"),
         ("Dockerfile", 2, "v1.4.1", "v1.10.0"),
