@@ -51,35 +51,17 @@ def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Re
     What a person asks for by name passes the same policy: it chooses among what is allowed.
     """
     in_range = _range(policy.allow)
-    allowed: list[tuple[Version, Release]] = []
-    passed_over: list[tuple[Release, str]] = []
-    for release in releases:
-        reason = _why_not(release, current, policy, in_range)
-        if reason is None and release.version is not None:
-            allowed.append((release.version, release))
-        else:
-            passed_over.append((release, reason or "not a version"))
-    allowed.sort(key=lambda pair: pair[0], reverse=True)
-    newest = allowed[0][1] if allowed else None
-    if wanted is not None:
-        passed_over += [
-            (release, f"{wanted} was asked for") for _, release in allowed if not _is_wanted(release, wanted)
-        ]
-        allowed = [pair for pair in allowed if _is_wanted(pair[1], wanted)]
-    picked = allowed[0][1] if allowed else None
-    reasons = {release.ref: reason for release, reason in passed_over}
-    for version, release in allowed[1:]:
-        relation = "the same version as" if version == allowed[0][0] else "older than"
-        reasons[release.ref] = f"{relation} {allowed[0][1].ref}"
-    if picked is not None and newest is not None:
-        asked = f"the release that was asked for, older than {newest.ref}, which is allowed too"
-        reasons[picked.ref] = _NEWEST if picked is newest else asked
+    refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range)) is not None}
+    ordered = _newest_first(releases)
+    allowed = [release for release in ordered if release.ref not in refused]
+    newest = next(iter(allowed), None)
+    picked = newest if wanted is None else next((r for r in allowed if _is_wanted(r, wanted)), None)
     considered = tuple(
-        Considered(release.ref, release is picked, reasons[release.ref]) for release in _newest_first(releases)
+        Considered(r.ref, r is picked, refused.get(r.ref) or _among_allowed(r, newest, picked, wanted)) for r in ordered
     )
-    if picked is not None:
-        return Selection(considered, picked, f"{picked.ref} is {reasons[picked.ref]}")
-    return Selection(considered, None, _why_none(considered, releases, current, wanted))
+    if picked is None:
+        return Selection(considered, None, _why_none(considered, releases, current, wanted))
+    return Selection(considered, picked, f"{picked.ref} is {_among_allowed(picked, newest, picked, wanted)}")
 
 
 def between(releases: Sequence[Release], current: Version, candidate: Version) -> tuple[Release, ...]:
@@ -105,6 +87,18 @@ def _why_not(release: Release, current: Pin, policy: Policy, in_range: Callable[
     if not in_range(version):
         return f"outside the allowed range {policy.allow}"
     return None
+
+
+def _among_allowed(release: Release, newest: Release | None, picked: Release | None, wanted: Ref | None) -> str:
+    """Why an allowed release was picked or passed over."""
+    if release is picked:
+        if release is newest or newest is None:
+            return _NEWEST
+        return f"the release that was asked for, older than {newest.ref}, which is allowed too"
+    if wanted is not None or picked is None:
+        return f"{wanted} was asked for"
+    relation = "the same version as" if release.version == picked.version else "older than"
+    return f"{relation} {picked.ref}"
 
 
 def _range(allow: str) -> Callable[[Version], bool]:
