@@ -129,7 +129,8 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], head: Commit | N
     """What to do, given all pull requests from the branch and the commit at its head."""
     opened = next((pull for pull in pulls if pull.is_open), None)
     if opened is None:
-        declined = next((p for p in pulls if not p.merged and wanted.digest in p.body), None)
+        # above the fold: release notes, which stand below it, may name digests too
+        declined = next((p for p in pulls if not p.merged and wanted.digest in p.body.partition("<details>")[0]), None)
         if declined is not None:
             return Declined(declined)
     if head is None:

@@ -6,7 +6,8 @@ Nothing here changes from run to run while the facts stay the same, so that an o
 from __future__ import annotations
 
 from bot.core.gates import Verdict
-from bot.core.notes import inert, release_notes
+from bot.core.notes import release_notes
+from bot.core.notes.inline import link
 from bot.core.plan import Plan
 from bot.core.report import short
 
@@ -51,7 +52,7 @@ def _what_changes(plan: Plan) -> str:
 
 def _link(plan: Plan) -> str:
     """The release's page, as inert as everything else that upstream wrote."""
-    return f" {inert(f'[page]({plan.release.url})').strip()}" if plan.release.url.startswith("https://") else ""
+    return f" {link('page', plan.release.url)}" if plan.release.url.startswith("https://") else ""
 
 
 def _gates(plan: Plan) -> str:
