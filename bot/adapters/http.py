@@ -49,21 +49,30 @@ class Http:
 
     def get(self, url: str, headers: Mapping[str, str], *, max_bytes: int) -> Response:
         """The answer, whatever its status. Raises ServiceError when it gave up, IntegrityError for a redirect."""
-        return self._send(httpx.Request("GET", url, headers=self._headers(headers)), max_bytes)
+        return self._send(self._request("GET", url, headers), max_bytes)
 
     def post_form(self, url: str, form: Mapping[str, str], *, max_bytes: int) -> Response:
         """As `get`, for a POST that changes nothing and so may be repeated."""
-        return self._send(httpx.Request("POST", url, headers=self._headers({}), data=dict(form)), max_bytes)
+        return self._send(self._request("POST", url, {}, dict(form)), max_bytes)
 
     def pause(self, attempt: int, why: str) -> None:
         """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""
         self._wait(0.5 * 2**attempt, why, "")
 
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**self._client.headers, **headers}
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], form: dict[str, str] | None = None
+    ) -> httpx.Request:
+        try:
+            return httpx.Request(method, url, headers={**self._client.headers, **headers}, data=form)
+        except (httpx.InvalidURL, ValueError):
+            raise IntegrityError(
+                "an answer led to an address that is none",
+                where=_shown(url),
+                next_step="Nothing was sent there. Look at what the service before it answers.",
+            ) from None
 
     def _send(self, request: httpx.Request, max_bytes: int) -> Response:
-        url = _shown(request.url)
+        url = _shown(str(request.url))
         why = ""
         for attempt in range(ATTEMPTS):
             backoff = 0.5 * 2**attempt
@@ -92,9 +101,16 @@ class Http:
         try:
             if response.is_redirect:
                 raise IntegrityError(
-                    f"it redirects to {_shown(httpx.URL(response.headers.get('Location', '')))}",
+                    f"it redirects to {_shown(response.headers.get('Location', ''))}",
                     where=url,
                     next_step="Nothing was sent there. If it has moved, name its new place in gateway-bot.toml.",
+                )
+            encoding = response.headers.get("Content-Encoding", "identity")
+            if request.headers.get("Accept-Encoding") == "identity" and encoding != "identity":
+                raise IntegrityError(
+                    f"its bytes are encoded ({encoding[:40]}), which was not asked for, so they prove nothing",
+                    where=url,
+                    next_step="Look for a proxy that compresses what the service sends.",
                 )
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -132,7 +148,10 @@ def _is_passing(response: Response) -> bool:
     return response.status in _PASSING
 
 
-def _shown(url: httpx.URL) -> str:
+def _shown(url: str) -> str:
     """The URL without user information and query, either of which may hold a secret."""
-    parts = urlsplit(str(url))
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an invalid address"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
