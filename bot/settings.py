@@ -34,7 +34,7 @@ from bot.errors import UsageError
 FILE = "gateway-bot.toml"
 _SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$"
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
 _File = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, description="Path below the repository's root.")]
 _Keys = Annotated[dict[str, Field], msgspec.Meta(min_length=1)]
 

@@ -62,8 +62,10 @@ class Http:
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], form: dict[str, str] | None = None
     ) -> httpx.Request:
+        merged = self._client.headers.copy()  # names match in any case: one value each, ours
+        merged.update(headers)
         try:
-            return httpx.Request(method, url, headers={**self._client.headers, **headers}, data=form)
+            return httpx.Request(method, url, headers=merged, data=form)
         except (httpx.InvalidURL, ValueError):
             raise IntegrityError(
                 "an answer led to an address that is none",

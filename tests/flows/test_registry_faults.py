@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -266,6 +267,45 @@ def test_a_token_realm_of_a_foreign_host_is_refused_and_nothing_is_sent_there(to
     assert [e.path for e in town.github.exchanges if "token" in e.path] == []
     assert not any(auth in value for e in town.registry.exchanges for value in e.headers.values())
     assert run.code == 5
+
+
+def test_encoded_bytes_prove_nothing(town: Town) -> None:
+    def encode(response: Response) -> Response:
+        return replace(
+            response, body=gzip.compress(response.body), headers=(*response.headers, ("Content-Encoding", "gzip"))
+        )
+
+    town.registry.intercept = on(CANDIDATE, Fault(change=encode))
+
+    run = town.run("plan", "--json")
+
+    assert "encoded" in run.json["reason"]
+    assert run.code == 5
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://a:b@c:d/", "//", "http://x\x7f/", ""])
+def test_a_redirect_to_no_address_is_refused(town: Town, location: str) -> None:
+    town.registry.intercept = on(CANDIDATE, status(302, ("Location", location)))
+
+    run = town.run("plan", "--json")
+
+    assert (run.code, run.json["outcome"]) in {(5, "blocked"), (4, "blocked")}
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[::1", "{host}:99999999/x", "\x01", "http://{host}\x7f/", "?" + "a" * 70_000]
+)
+def test_a_next_page_that_is_no_address_is_refused(town: Town, target: str) -> None:
+    town.settings('github = "agentgateway/agentgateway"\n', "")
+    link = f'<{target.format(host=town.registry.url)}>; rel="next"'
+    body = b'{"tags": ["v1.3.1"]}'
+    town.registry.intercept = lambda _, path: (
+        Fault(answer=Response(200, body, (("Link", link),))) if "/tags/list" in path else None
+    )
+
+    run = town.run("plan", "--json")
+
+    assert (run.code, run.json["outcome"]) in {(5, "blocked"), (4, "blocked")}
 
 
 def test_the_moved_tag_stops_everything(town: Town) -> None:
