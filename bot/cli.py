@@ -84,7 +84,7 @@ def resolve(world: World, *, ref: str, name: str | None, as_json: bool) -> int:
     """Print the digest of REF, proven from its bytes, with its platforms.
 
     REF is a whole reference (HOST/PATH:TAG or HOST/PATH@DIGEST), which needs no gateway-bot.toml, or a tag or
-    digest of an image that is in it.
+    digest of an image that is in it. An image that is in it also has to have the platforms that its policy requires.
     """
     import msgspec
 
@@ -170,7 +170,7 @@ def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, 
 )
 @click.pass_obj
 def demo(world: World, *, output: Path) -> int:
-    """Tell the whole story on a registry and a GitHub of the bot's own, on loopback."""
+    """Tell the whole story with this checkout's first image, on a registry and a GitHub of the bot's own."""
     from bot.demo import demo as run
 
     return run(world.root, output, main)
@@ -212,12 +212,13 @@ def _outcomes(
     from bot.core.versions import Ref, parse_version
     from bot.flows import upgrade
 
+    world.environment  # noqa: B018 - what is wrong with it is said once, before anything is asked
     if saved is not None:
         if to is not None or name is not None:
             raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
         claims = world.saved_plans(saved)
         known = world.settings.images
-        return (upgrade.plan_again(claim, known, world.ground, same_base=same_base) for claim in claims)
+        return (upgrade.plan_again(claim, str(saved), known, world.ground, same_base=same_base) for claim in claims)
     images = world.images(name)
     if to is not None and len(images) > 1:
         raise UsageError("several images, one release", where="--to", next_step="Name its image with --image.")

@@ -149,7 +149,10 @@ def read_settings(root: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise _invalid(f"it is no TOML: {error}") from None
     except msgspec.ValidationError as error:
-        raise _invalid(_in_toml_words(str(error))) from None
+        from bot.settings_errors import explain  # noqa: PLC0415 - only a wrong file needs it
+
+        what, line = explain(str(error), text)
+        raise _invalid(what, line) from None
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
@@ -166,16 +169,23 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     slug = environ.get("GITHUB_REPOSITORY", "")
     if slug and not re.fullmatch(_SLUG, slug):
         raise UsageError(
-            "GITHUB_REPOSITORY is not OWNER/NAME",
+            f"{slug[:80]!r} is not OWNER/NAME",
             where="GITHUB_REPOSITORY",
             next_step="Set it to the repository that gets the pull request.",
+        )
+    token = environ.get("GITHUB_TOKEN", "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(
+            "GITHUB_TOKEN holds characters that no token has, such as a line break",
+            where="GITHUB_TOKEN",
+            next_step="Set it to the token alone.",
         )
     home = Path(environ.get("HOME", "~")).expanduser()
     summary = environ.get("GITHUB_STEP_SUMMARY", "")
     return Environment(
         github_api_url=api_url,
         github_repository=slug,
-        github_token=environ.get("GITHUB_TOKEN", "").strip(),
+        github_token=token,
         docker_config=Path(environ.get("DOCKER_CONFIG", "") or home / ".docker"),
         step_summary=Path(summary) if summary else None,
         in_actions=environ.get("GITHUB_ACTIONS") == "true",
@@ -209,14 +219,38 @@ def _image(entry: _Image, at: str) -> Image:
     for template in entry.tags:
         if template.count("{ref}") + template.count("{version}") != 1:
             raise _invalid(f"{at}.tags: {template[:80]!r} must hold {{ref}} or {{version}}, once")
+    sites = tuple(_site(site, f"{at}.pins[{number}]") for number, site in enumerate(entry.pins))
+    _truth(sites[0], f"{at}.pins[0]")
+    for number, site in enumerate(sites):
+        if site in sites[:number]:
+            raise _invalid(f"{at}.pins[{number}]: the same place as an earlier one")
     return Image(
         name=entry.name,
         repository=repository,
-        sites=tuple(_site(site, f"{at}.pins[{number}]") for number, site in enumerate(entry.pins)),
+        sites=sites,
         github=entry.github,
         tags=entry.tags,
         policy=_policy(entry.policy, f"{at}.policy"),
     )
+
+
+def _truth(site: Site, at: str) -> None:
+    """The first pin has to say which release it is and by which digest; Markdown says so only in its file."""
+    fields: set[str]
+    match site:
+        case DotenvSite():
+            fields = {field for _, field in site.keys}
+        case DockerfileSite():
+            fields = {field for _, field in site.args}
+        case TerraformSite():
+            fields = {site.holds}
+        case PatternSite():
+            fields = set(re.compile(site.pattern).groupindex)
+        case _:
+            return
+    if "image" not in fields and not {"ref", "digest"} <= fields:
+        held = ", ".join(sorted(fields))
+        raise _invalid(f"{at}: the first pin is the source of truth and holds ref and digest; this one holds {held}")
 
 
 def _policy(entry: _Policy, at: str) -> Policy:
@@ -280,12 +314,6 @@ def _pattern(pattern: str, at: str) -> str:
     return pattern
 
 
-def _in_toml_words(message: str) -> str:
-    """The text of msgspec's `... - at `$.image[0].pins`` as `image[0].pins: ...`."""
-    what, _, path = message.partition(" - at `$")
-    place = path.rstrip("`").removeprefix(".")
-    return f"{place}: {what}" if place else what
-
-
-def _invalid(what: str) -> UsageError:
-    return UsageError(what, where=FILE, next_step="`gateway-bot config schema` says what the file can hold.")
+def _invalid(what: str, line: int | None = None) -> UsageError:
+    next_step = "docs/settings.md shows every table; `gateway-bot config schema` prints the grammar for editors."
+    return UsageError(what, where=f"{FILE}:{line}" if line else FILE, next_step=next_step)

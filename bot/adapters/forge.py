@@ -18,7 +18,7 @@ from requests import RequestException
 from bot import __version__
 from bot.clock import Clock
 from bot.core.model import SourceFile
-from bot.core.proposal import Commit, Conflict, PullRequest, blob_id
+from bot.core.proposal import Blob, Commit, Conflict, PullRequest, blob_id
 from bot.errors import BotError, ForgeError, IntegrityError, PinError, ServiceError
 
 ATTEMPTS = 3
@@ -64,7 +64,7 @@ class _Tree(msgspec.Struct):
     truncated: bool = False
 
 
-class _Blob(msgspec.Struct):
+class _Content(msgspec.Struct):
     content: str
 
 
@@ -111,6 +111,11 @@ class Forge:
         self._clock = clock
         self._log = log
 
+    @property
+    def name(self) -> str:
+        """OWNER/NAME."""
+        return self._repository
+
     def close(self) -> None:
         self._github.close()
 
@@ -123,8 +128,8 @@ class Forge:
             self._base = found.default_branch
         return self._base
 
-    def head(self, branch: str, paths: Iterable[str]) -> Commit | None:
-        """The commit at the head of a branch with the blobs of these files; None where there is no branch."""
+    def head(self, branch: str) -> Commit | None:
+        """The commit at the head of a branch; None where there is no branch."""
         found = self._read(f"/branches/{quote(branch)}", _Branch)
         if found is None:
             return None
@@ -134,29 +139,31 @@ class Forge:
             if commit is None:
                 raise self._error(_NOT_FOUND, f"/git/commits/{sha}")
             parents = commit.parents
-        entries = self._entries(commit.tree.sha, paths)
-        blobs = {path: (entry.mode, entry.sha) for path, entry in entries.items()}
-        return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents), blobs)
+        return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents))
 
-    def read(self, commit: Commit, paths: Iterable[str]) -> dict[str, SourceFile]:
-        """These files as a commit holds them. Raises PinError for one that is missing or no plain file."""
+    def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
+        """These files as a commit holds them; those that it does not have are left out."""
+        return {path: Blob(entry.mode, entry.sha) for path, entry in self._entries(commit.tree, paths).items()}
+
+    def read(self, blobs: Mapping[str, Blob], paths: Iterable[str]) -> dict[str, SourceFile]:
+        """The bytes of these files. Raises PinError for one that is missing or no plain file."""
         found: dict[str, SourceFile] = {}
         for path in paths:
-            mode, sha = commit.blobs.get(path, ("", ""))
-            if mode not in {"100644", "100755"}:
-                what = "there is no such file" if not mode else f"it is no plain file (mode {mode})"
-                raise PinError(f"{what} at {commit.sha[:12]}", where=path, next_step="Mend `file` in gateway-bot.toml.")
-            blob = self._read(f"/git/blobs/{sha}", _Blob)
+            name = blobs.get(path)
+            if name is None or name.mode not in {"100644", "100755"}:
+                what = "there is no such file" if name is None else f"it is no plain file (mode {name.mode})"
+                raise PinError(f"{what} on the base", where=path, next_step="Mend `file` in gateway-bot.toml.")
+            blob = self._read(f"/git/blobs/{name.sha}", _Content)
             if blob is None:
-                raise self._error(_NOT_FOUND, f"/git/blobs/{sha}")
+                raise self._error(_NOT_FOUND, f"/git/blobs/{name.sha}")
             data = base64.b64decode(blob.content)
-            if blob_id(data) != sha:
+            if blob_id(data) != name.sha:
                 raise IntegrityError(
-                    f"GitHub's blob {sha} holds other bytes",
+                    f"GitHub's blob {name.sha} holds other bytes",
                     where=path,
                     next_step="Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place.",
                 )
-            found[path] = SourceFile(path, data, mode)
+            found[path] = SourceFile(path, data, name.mode)
         return found
 
     def pulls(self, branch: str, base: str) -> Sequence[PullRequest]:
@@ -173,13 +180,13 @@ class Forge:
             and pull.head.repo.full_name.lower() == self._repository.lower()
         ]
 
-    def tree(self, base: Commit, contents: Mapping[str, bytes]) -> str:
+    def tree(self, base: Commit, blobs: Mapping[str, Blob], contents: Mapping[str, bytes]) -> str:
         """A tree that is the base's with these files replaced, their modes kept."""
         entries = []
         for path, data in contents.items():
             blob = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
             sha = self._write("POST", "/git/blobs", blob, _Sha).sha
-            entries.append({"path": path, "mode": base.blobs[path][0], "type": "blob", "sha": sha})
+            entries.append({"path": path, "mode": blobs[path].mode, "type": "blob", "sha": sha})
         return self._write("POST", "/git/trees", {"base_tree": base.tree, "tree": entries}, _Sha).sha
 
     def commit(self, message: str, tree: str, parents: Sequence[str]) -> str:

@@ -81,7 +81,10 @@ class Http:
             try:
                 response = self._once(request, url, max_bytes)
             except (httpx.TransportError, httpx.DecodingError) as error:
-                why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                why = type(error).__name__
+                # what was sent may be quoted in the one kind, and holds secrets; in the others the reason helps
+                if str(error) and not isinstance(error, httpx.LocalProtocolError):
+                    why += f": {error}"
             else:
                 if not _is_passing(response):
                     return response

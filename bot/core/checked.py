@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bot.core.gates import Gate
+from bot.core.gates import Gate, first_refusal
 from bot.core.model import Image, Pin
 from bot.core.pins.held import Held
 from bot.core.pins.sites import Drift
@@ -28,7 +28,8 @@ class Checked(msgspec.Struct, frozen=True):
         """3 for drift that stays, otherwise that of the gate that refuses."""
         if self.drift:
             return 3
-        return next((gate.exit_code for gate in self.gates if gate.verdict != "pass"), 0)
+        refusal = first_refusal(self.gates)
+        return refusal.exit_code if refusal else 0
 
     def json(self) -> bytes:
         """One line of JSON, without its end; the shape is CheckJson's."""
@@ -51,10 +52,40 @@ class Checked(msgspec.Struct, frozen=True):
         lines = [f"{d.where}: holds {plain(d.holds, 300)}, {truth} says {d.expected}" for d in self.drift]
         lines += [f"{d.where}: repaired: held {plain(d.holds, 300)}, now {d.expected}" for d in self.fixed]
         lines += [f"{gate.verdict}: {gate.name}: {short(plain(gate.evidence, 1000))}" for gate in self.gates]
-        lines += [f"  next: {gate.next_step}" for gate in self.gates if gate.verdict != "pass"]
-        count = f"{len(self.held)} values in {len({held.file for held in self.held})} files"
-        if self.drift:
+        lines += [f"  next: {gate.next_step}" for gate in self.gates if gate.refuses]
+        files = len({held.file for held in self.held})
+        count = f"{len(self.held)} value{'s' * (len(self.held) != 1)} in {files} file{'s' * (files != 1)}"
+        if self.drift and first_refusal(self.gates) is not None:
+            lines.append(f"{self.image.name}: {len(self.drift)} of {count} disagree; not repaired while a gate refuses")
+        elif self.drift:
             lines.append(f"{self.image.name}: {len(self.drift)} of {count} disagree; repair: gateway-bot check --fix")
         else:
             lines.append(f"{self.image.name}: {count} agree on {self.pin.ref} {self.pin.digest}")
         return "\n".join(lines)
+
+
+class Unchecked(msgspec.Struct, frozen=True):
+    """An image whose pin could not be read, or upstream not asked: why, where, and what to do next."""
+
+    image: str
+    reason: str
+    where: str
+    next_step: str
+    exit_code: int
+
+    def json(self) -> bytes:
+        """As `Checked.json`."""
+        return msgspec.json.encode(
+            CheckJson(
+                image=self.image,
+                ok=False,
+                exit_code=self.exit_code,
+                reason=self.reason,
+                where=self.where,
+                next_step=self.next_step,
+            )
+        )
+
+    def text(self) -> str:
+        """As `Checked.text`."""
+        return f"{self.image}: {plain(self.where, 1000)}: {plain(self.reason, 1000)}\n  next: {self.next_step}"

@@ -31,24 +31,28 @@ class Gate(msgspec.Struct, frozen=True):
         return self.verdict in {"fail", "unknown"}
 
 
-def pinned_tag(image: Image, current: Pin, index: Index | None) -> Gate:
-    """Does the pinned tag still answer with the pinned digest?"""
+def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool) -> Gate:
+    """Does the pinned tag still answer with the pinned digest? `leaving` a tag that is gone is only a warning."""
     tag = f"{image.repository}:{current.tag}"
     repeat = f"gateway-bot resolve {tag}"
     if index is None:
         return Gate(
             "pinned-tag",
-            "warn",
-            f"{tag} is no longer in the registry; the pinned digest {current.digest} cannot be compared",
+            "warn" if leaving else "fail",
+            f"{tag} is not in the registry; the pinned digest {current.digest} cannot be compared",
             repeat,
             exit_code=5,
-            next_step=f"Ask upstream why {current.ref} was withdrawn; upgrade, or pin a release that is still there.",
+            next_step=(
+                "Check `registry` and `tags` in gateway-bot.toml. If they are right, upstream has withdrawn "
+                f"{current.ref}: ask why, and pin a release that is still there."
+            ),
         )
     if index.digest != current.digest:
         return Gate(
             "pinned-tag",
             "fail",
-            f"moved tag: {tag} was re-pushed; it is {index.digest} now, the pin says {current.digest}",
+            f"moved tag: {tag} is {index.digest}, the pin says {current.digest}: the tag was re-pushed, or the two "
+            "never belonged together",
             repeat,
             exit_code=5,
             next_step=(

@@ -106,11 +106,13 @@ class Blocked(msgspec.Struct, frozen=True):
     selection: Selection | None = None
     gates: tuple[Gate, ...] = ()
     drift: tuple[Drift, ...] = ()
+    repository: str = ""
 
     @classmethod
-    def by(cls, error: BotError, image: str, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
+    def by(cls, error: BotError, image: Image, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
         """What an error means for one image, with what was known of it by then."""
-        blocked = cls(image, error.what, error.where, error.next_step, error.exit_code, current)
+        blocked = cls(image.name, error.what, error.where, error.next_step, error.exit_code, current)
+        blocked = msgspec.structs.replace(blocked, repository=str(image.repository))
         if plan is None:
             return blocked
         return msgspec.structs.replace(
@@ -144,8 +146,6 @@ def decide(seen: Observed) -> Outcome:
     if release is None:
         if seen.wanted is not None and parse_version(seen.wanted) != current.version:
             return _not_as_asked(seen, asked, seen.wanted)
-        if seen.pinned_index is None:
-            return _refused(seen, asked, asked[0])
         return NothingNew(image, current, seen.selection.reason, seen.selection, asked, seen.current_platforms)
     if candidate is None:
         return _without_image(seen, release, asked)
@@ -167,7 +167,7 @@ def decide(seen: Observed) -> Outcome:
 
 def _gates(seen: Observed) -> tuple[Gate, ...]:
     """The moved tag first: it taints everything else."""
-    asked = [gates.pinned_tag(seen.image, seen.pinned.pin, seen.pinned_index)]
+    asked = [gates.pinned_tag(seen.image, seen.pinned.pin, seen.pinned_index, leaving=seen.candidate is not None)]
     if seen.candidate is not None:
         asked += [
             gates.candidate_digest(seen.image, seen.candidate),
@@ -252,4 +252,5 @@ def _blocked(
         selection=seen.selection,
         gates=asked,
         drift=tuple(drift),
+        repository=str(seen.image.repository),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from bot.core.plan import Plan
 
-_TRAILER = "Gateway-Bot-Tree"
+_TREE, _CHANGE = "Gateway-Bot-Tree", "Gateway-Bot-Change"
 
 
 class Conflict(Exception):
@@ -29,13 +29,19 @@ class PullRequest(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """The commit at the head of a branch. `blobs` has git's (mode, blob id) of each file that was asked for."""
+    """The commit at the head of a branch."""
 
     sha: str
     tree: str
     message: str
     parents: tuple[str, ...]
-    blobs: Mapping[str, tuple[str, str]]
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """A file in a tree: git's mode, and the id of its bytes."""
+
+    mode: str
+    sha: str
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -45,7 +51,8 @@ class Proposal(msgspec.Struct, frozen=True):
     title: str
     body: str
     digest: str
-    contents: Mapping[str, bytes]
+    change: str
+    """Names the change: which files, from which bytes, to which."""
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -97,18 +104,34 @@ def title(plan: Plan) -> str:
 
 
 def commit_message(plan: Plan, tree: str) -> str:
-    """The message of the one commit. Its trailer names the tree that the bot made.
+    """The message of the one commit. Its trailers name the change and the tree that the bot made.
 
-    By it the bot later knows its own commit from one that a person changed, without any file of its own.
+    By them the bot later knows its own commit from one that a person changed, and whether it still says what
+    the plan says, without any file of its own.
     """
     pin = plan.candidate.pin
-    return f"{title(plan)}\n\n{plan.image.repository}:{pin.tag}\n{pin.digest}\n\n{_TRAILER}: {tree}"
+    trailers = f"{_CHANGE}: {change_id(plan)}\n{_TREE}: {tree}"
+    return f"{title(plan)}\n\n{plan.image.repository}:{pin.tag}\n{pin.digest}\n\n{trailers}"
+
+
+def change_id(plan: Plan) -> str:
+    """A hash over every pinned file's bytes before and after."""
+    contents = plan.contents
+    lines = [
+        f"{path} {blob_id(source.data)} {blob_id(contents.get(path, source.data))}\n"
+        for path, source in sorted(plan.pinned.sources.items())
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def is_ours(commit: Commit) -> bool:
     """Whether the bot made this commit and nobody changed it since."""
-    match = re.search(rf"^{_TRAILER}: ([0-9a-f]{{40}})$", commit.message, re.MULTILINE)
-    return match is not None and match[1] == commit.tree
+    return _trailer(commit, _TREE) == commit.tree
+
+
+def _trailer(commit: Commit, name: str) -> str:
+    found = re.findall(rf"^{name}: ([0-9a-f]+)$", commit.message, re.MULTILINE)
+    return found[-1] if found else ""
 
 
 def blob_id(data: bytes) -> str:
@@ -137,7 +160,7 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], head: Commit | N
         return Push(None, opened)
     if not is_ours(head):
         return Foreign(head)
-    if any(head.blobs.get(path, ("", ""))[1] != blob_id(data) for path, data in wanted.contents.items()):
+    if _trailer(head, _CHANGE) != wanted.change:
         return Push(head, opened)
     if opened is not None:
         unchanged = (opened.title, _normal(opened.body)) == (wanted.title, _normal(wanted.body))

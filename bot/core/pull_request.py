@@ -31,22 +31,23 @@ def _verdict(plan: Plan) -> str:
     why = next(entry.reason for entry in plan.selection.considered if entry.picked)
     warnings = sum(gate.verdict == "warn" for gate in plan.gates)
     checked = f"all {len(plan.gates)} gates passed" if not warnings else f"{warnings} of {len(plan.gates)} gates warn"
-    return f"**{plan.image.name} {pin.version}** is {why}; its multi-arch digest is proven and {checked}."
+    was = plan.current.version
+    return (
+        f"**{plan.image.name} {pin.version}**, a {was.jump_to(pin.version)} upgrade from {was}, is {why}; "
+        f"its multi-arch digest is proven and {checked}."
+    )
 
 
 def _what_changes(plan: Plan) -> str:
     current, pin = plan.current, plan.candidate.pin
     published = f"{plan.release.published:%Y-%m-%d %H:%M} UTC" if plan.release.published else "not stated"
     files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
-    return "\n".join(
-        (
-            "| | release | digest |",
-            "|---|---|---|",
-            f"| from | `{current.ref}` | `{current.digest}` |",
-            f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |",
-            "",
-            f"Published {published}. Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}.",
-        )
+    return (
+        "| | release | digest |\n|---|---|---|\n"
+        f"| from | `{current.ref}` | `{current.digest}` |\n"
+        f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |\n\n"
+        f"Image `{plan.image.repository}`, published {published}. "
+        f"Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}."
     )
 
 

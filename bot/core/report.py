@@ -48,7 +48,7 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
         case Blocked():
             lines += [
                 f"  where     {plain(outcome.where, 1000)}",
-                f"  next      {outcome.next_step}",
+                f"  next      {plain(outcome.next_step, 1000)}",
                 *(f"  {d.where}: holds {plain(d.holds, 300)}, expected {d.expected}" for d in outcome.drift),
             ]
         case NothingNew():
@@ -67,7 +67,7 @@ def summary(outcome: Outcome, did: str = "") -> str:
     if did:
         lines.append(_code(did))
     if isinstance(outcome, Blocked):
-        lines += [f"**Where:** {_code(outcome.where)}", f"**Next:** {outcome.next_step}"]
+        lines += [f"**Where:** {_code(outcome.where)}", f"**Next:** {_code(outcome.next_step)}"]
         lines += [f"- {_code(f'{d.where}: holds {d.holds}, expected {d.expected}')}" for d in outcome.drift]
     if isinstance(outcome, Plan):
         lines.append(

@@ -48,6 +48,11 @@ class Version:
     def __lt__(self, other: Version) -> bool:
         return self.key < other.key
 
+    def jump_to(self, other: Version) -> str:
+        """Which part changes first: major, minor, patch, or prerelease."""
+        names = zip(("major", "minor", "patch"), self.release, other.release, strict=True)
+        return next((name for name, ours, theirs in names if ours != theirs), "prerelease")
+
     @property
     def base(self) -> str:
         """The release that a prerelease leads to: `1.4.0` for `1.4.0-rc.1`."""

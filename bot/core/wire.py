@@ -46,12 +46,13 @@ class EditJson(msgspec.Struct, frozen=True):
 
 
 class GateJson(msgspec.Struct, frozen=True):
-    """One question; `verdict` is pass, warn, fail or unknown; `repeat` asks it again."""
+    """One question; `verdict` is pass, warn, fail or unknown; `repeat` asks it again, `next_step` is for the others."""
 
     name: str
     verdict: str
     evidence: str
     repeat: str
+    next_step: str = ""
 
 
 class DriftJson(msgspec.Struct, frozen=True):
@@ -87,11 +88,14 @@ class CheckJson(msgspec.Struct, frozen=True):
     image: str
     ok: bool
     exit_code: int
-    pin: PinJson
-    sites: list[HeldJson]
-    drift: list[DriftJson]
-    fixed: list[DriftJson]
-    gates: list[GateJson]
+    pin: PinJson | None = None
+    sites: list[HeldJson] = []
+    drift: list[DriftJson] = []
+    fixed: list[DriftJson] = []
+    gates: list[GateJson] = []
+    reason: str = ""
+    where: str = ""
+    next_step: str = ""
 
 
 class ResolvedJson(msgspec.Struct, frozen=True):
@@ -175,6 +179,7 @@ def _document(outcome: Outcome, steps: tuple[str, ...]) -> OutcomeJson:
                 "blocked",
                 outcome.reason,
                 outcome.image,
+                repository=outcome.repository,
                 current=pin_json(outcome.current, outcome.current_platforms) if outcome.current else None,
                 candidate=_candidate(outcome.candidate) if outcome.candidate else None,
                 selection=_selection(outcome.selection) if outcome.selection else [],
@@ -221,7 +226,7 @@ def _selection(selection: Selection) -> list[ConsideredJson]:
 
 def gates_json(gates: Iterable[Gate]) -> list[GateJson]:
     """Gates as they stand in JSON."""
-    return [GateJson(gate.name, gate.verdict, gate.evidence, gate.repeat) for gate in gates]
+    return [GateJson(gate.name, gate.verdict, gate.evidence, gate.repeat, gate.next_step) for gate in gates]
 
 
 def drift_json(drift: Iterable[Drift]) -> list[DriftJson]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.core import gates
-from bot.core.checked import Checked
+from bot.core.checked import Checked, Unchecked
 from bot.core.gates import Gate
 from bot.core.model import Image
 from bot.core.pins.sites import drift, rewrite
+from bot.core.plan import Pinned
+from bot.errors import BotError
 from bot.flows.observe import Upstream, pinned_index, read_pinned
 from bot.flows.upgrade import Worktree
 
@@ -20,17 +22,26 @@ def check(
     upstream: Upstream | None,
     *,
     fix: bool,
-) -> Checked:
-    """Read, compare, and with `fix` repair from the source of truth. `upstream` is asked where it is given."""
-    pinned = read_pinned(image, worktree, allowed_keys)
-    found = drift(image, pinned.held, pinned.pin)
-    if fix and found:
-        contents = rewrite(pinned.sources, pinned.held, pinned.pin)
-        worktree.write(pinned.sources, contents)
-    asked: tuple[Gate, ...] = ()
-    if upstream is not None:
-        index = pinned_index(image, pinned.pin, upstream.registry)
-        asked = (gates.pinned_tag(image, pinned.pin, index),)
-        if index is not None and index.digest == pinned.pin.digest:
-            asked += (gates.platforms(image, pinned.pin, index.platforms),)
-    return Checked(image, pinned.pin, pinned.held, () if fix else found, found if fix else (), asked)
+) -> Checked | Unchecked:
+    """Read, compare, and with `fix` repair from the source of truth; an error is this image's answer.
+
+    `upstream` is asked where it is given, and first: what it refuses is not spread to more files.
+    """
+    try:
+        pinned = read_pinned(image, worktree, allowed_keys)
+        asked = _asked(image, pinned, upstream) if upstream is not None else ()
+        found = drift(image, pinned.held, pinned.pin)
+        if not (fix and found) or gates.first_refusal(asked) is not None:
+            return Checked(image, pinned.pin, pinned.held, found, (), asked)
+        worktree.write(pinned.sources, rewrite(pinned.sources, pinned.held, pinned.pin))
+    except BotError as error:
+        return Unchecked(image.name, error.what, error.where, error.next_step, error.exit_code)
+    return Checked(image, pinned.pin, pinned.held, (), found, asked)
+
+
+def _asked(image: Image, pinned: Pinned, upstream: Upstream) -> tuple[Gate, ...]:
+    index = pinned_index(image, pinned.pin, upstream.registry)
+    asked = (gates.pinned_tag(image, pinned.pin, index, leaving=False),)
+    if index is None or index.digest != pinned.pin.digest:
+        return asked
+    return (*asked, gates.platforms(image, pinned.pin, index.platforms))

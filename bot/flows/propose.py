@@ -10,18 +10,19 @@ import msgspec
 from bot.core.model import SourceFile
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
 from bot.core.proposal import (
+    Blob,
     Commit,
     Conflict,
     Declined,
     EditText,
     Foreign,
     Keep,
-    OpenPull,
     Proposal,
     PullRequest,
     Push,
     blob_id,
     branch_name,
+    change_id,
     commit_message,
     next_action,
     title,
@@ -34,29 +35,38 @@ from bot.flows.upgrade import Ground, Result, plan
 class _BaseMoved(Exception):
     """The base holds other bytes than those that the plan was made from."""
 
-    def __init__(self, base: Commit) -> None:
+    def __init__(self, files: Mapping[str, Blob]) -> None:
         super().__init__()
-        self.base = base
+        self.files = files
 
 
 class Forge(Protocol):
     """The repository on GitHub that gets the pull request."""
 
+    @property
+    def name(self) -> str:
+        """OWNER/NAME."""
+        ...
+
     def base(self) -> str:
         """The name of the branch that the pull request goes to."""
         ...
 
-    def head(self, branch: str, paths: Iterable[str]) -> Commit | None:
-        """The commit at the head of a branch, with the blobs of these files; None where there is no branch."""
+    def head(self, branch: str) -> Commit | None:
+        """The commit at the head of a branch; None where there is no branch."""
         ...
 
-    def read(self, commit: Commit, paths: Iterable[str]) -> dict[str, SourceFile]: ...
+    def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
+        """These files as a commit holds them, by name; those that it does not have are left out."""
+        ...
+
+    def read(self, blobs: Mapping[str, Blob], paths: Iterable[str]) -> dict[str, SourceFile]: ...
 
     def pulls(self, branch: str, base: str) -> Sequence[PullRequest]:
         """All pull requests from a branch of this very repository, open and closed, newest first."""
         ...
 
-    def tree(self, base: Commit, contents: Mapping[str, bytes]) -> str:
+    def tree(self, base: Commit, blobs: Mapping[str, Blob], contents: Mapping[str, bytes]) -> str:
         """A tree that is the base's with these files replaced, their modes kept."""
         ...
 
@@ -74,11 +84,11 @@ class Forge(Protocol):
 
 
 class Proposed(msgspec.Struct, frozen=True):
-    """What was done, in words, and the pull request that it was done to."""
+    """What was done, in words, the pull request that it was done to, and the plan that it follows."""
 
     did: str
     pull: PullRequest
-    changed: bool
+    plan: Plan
 
 
 Replan = Callable[[Mapping[str, SourceFile]], Outcome]
@@ -98,7 +108,7 @@ def propose(plan: Plan, forge: Forge, replan: Replan, log: Callable[[str], None]
             return _attempt(plan, forge, base, first=first)
         except _BaseMoved as moved:
             why = f"{base} is not what the plan was made from"
-            again = replan(forge.read(moved.base, plan.pinned.sources))
+            again = replan(forge.read(moved.files, plan.pinned.sources))
             if not isinstance(again, Plan):
                 return again
             plan = again
@@ -120,8 +130,8 @@ def propose_result(made: Plan, forge: Forge, ground: Ground, log: Callable[[str]
         return plan(made.image, Ground(files, ground.allowed_keys, ground.upstream), made.wanted)
 
     match propose(made, forge, replan, log):
-        case Proposed(did, pull):
-            return Result(made, did=did, url=pull.url)
+        case Proposed(did, pull, followed):
+            return Result(followed, did=did, url=pull.url)
         case other:
             return Result(other)
 
@@ -141,49 +151,65 @@ class _Given(msgspec.Struct, frozen=True):
         return {path: self.sources[path] for path in paths}
 
 
-def _attempt(plan: Plan, forge: Forge, base: str, *, first: bool) -> Proposed:
-    wanted = Proposal(branch_name(plan), title(plan), body(plan), plan.candidate.pin.digest, plan.contents)
-    pulls = forge.pulls(wanted.branch, base)
+def _attempt(plan: Plan, forge: Forge, base_name: str, *, first: bool) -> Proposed:
+    wanted = Proposal(branch_name(plan), title(plan), body(plan), plan.candidate.pin.digest, change_id(plan))
+    pulls = forge.pulls(wanted.branch, base_name)
     # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
-    head = forge.head(wanted.branch, wanted.contents) if pulls or not first else None
-    match next_action(wanted, pulls, head):
-        case Keep(pull):
-            return Proposed(f"#{pull.number} is open and says the same; nothing to do", pull, changed=False)
-        case EditText(pull):
-            forge.edit(pull, wanted.title, wanted.body)
-            return Proposed(f"#{pull.number}: text updated", pull, changed=True)
+    head = forge.head(wanted.branch) if pulls or not first else None
+    action = next_action(wanted, pulls, head)
+    match action:
         case Declined(pull):
             did = f"declined in #{pull.number}, which was closed without merging; a new version or digest asks again"
-            return Proposed(did, pull, changed=False)
+            return Proposed(did, pull, plan)
         case Foreign(commit):
             raise ForgeError(
                 f"the branch has a commit that the bot did not make ({commit.sha[:12]}), so it was left as it is",
                 where=wanted.branch,
                 next_step="Merge or close that pull request, or delete the branch to let the bot start over.",
             )
-        case Push(head, pull):
-            _push(plan, wanted, forge, base, head)
-            if pull is not None:
-                forge.edit(pull, wanted.title, wanted.body)
-                return Proposed(f"#{pull.number}: branch and text updated", pull, changed=True)
-        case OpenPull():
-            pass
-    opened = forge.open(wanted.branch, base, wanted.title, wanted.body)
-    return Proposed(f"#{opened.number} opened", opened, changed=True)
+    base = _base(forge, base_name)
+    # What was made from this very base was compared with it then
+    fresh = head is not None and base.sha in head.parents and not isinstance(action, Push)
+    blobs = {} if fresh else _same_files(plan, forge, base)
+    match action:
+        case Keep(pull):
+            return Proposed(f"#{pull.number} is open and says the same; nothing to do", pull, plan)
+        case EditText(pull):
+            forge.edit(pull, wanted.title, wanted.body)
+            return Proposed(f"#{pull.number}: text updated", pull, plan)
+        case Push(head, there):
+            _push(plan, forge, base, blobs, head)
+            if there is not None:
+                forge.edit(there, wanted.title, wanted.body)
+                return Proposed(f"#{there.number}: branch and text updated", there, plan)
+    opened = forge.open(wanted.branch, base_name, wanted.title, wanted.body)
+    return Proposed(f"#{opened.number} opened", opened, plan)
 
 
-def _push(plan: Plan, wanted: Proposal, forge: Forge, base_name: str, head: Commit | None) -> None:
-    """One commit that holds all files, on the branch: the transaction."""
-    base = forge.head(base_name, plan.pinned.sources)
+def _base(forge: Forge, name: str) -> Commit:
+    base = forge.head(name)
     if base is None:
         raise ForgeError(
-            f"there is no branch {base_name}", where=base_name, next_step="Mend `base` in gateway-bot.toml."
+            f"{forge.name} has no branch {name}, or the token may not see it",
+            where=forge.name,
+            next_step="Check GITHUB_REPOSITORY, what the token may see, and `base` in gateway-bot.toml.",
         )
-    sources = plan.pinned.sources.items()
-    if any(base.blobs.get(path, ("", ""))[1] != blob_id(source.data) for path, source in sources):
-        raise _BaseMoved(base)
-    tree = forge.tree(base, wanted.contents)
+    return base
+
+
+def _same_files(plan: Plan, forge: Forge, base: Commit) -> Mapping[str, Blob]:
+    """The base's blobs of the pinned files. Raises _BaseMoved where they are not what the plan was made from."""
+    sources = plan.pinned.sources
+    blobs = forge.blobs(base, sources)
+    if any(path not in blobs or blobs[path].sha != blob_id(source.data) for path, source in sources.items()):
+        raise _BaseMoved(blobs)
+    return blobs
+
+
+def _push(plan: Plan, forge: Forge, base: Commit, blobs: Mapping[str, Blob], head: Commit | None) -> None:
+    """One commit that holds all files, on the branch: the transaction."""
+    tree = forge.tree(base, blobs, plan.contents)
     # On top of what is there, merged with the base: a branch only ever moves forward, so nobody's work is lost
     parents = [base.sha] if head is None else [head.sha, *([] if base.sha in head.parents else [base.sha])]
     commit = forge.commit(commit_message(plan, tree), tree, parents)
-    forge.set_branch(wanted.branch, commit, exists=head is not None)
+    forge.set_branch(branch_name(plan), commit, exists=head is not None)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bot.core.wire import OutcomeJson
 
 
+_CODES = frozenset(range(2, 9))
+
+
 class Result(msgspec.Struct, frozen=True):
     """An outcome, and what acting on it did: in words, with the pull request's address and text if there is one."""
 
@@ -47,34 +50,35 @@ def plan(image: Image, ground: Ground, wanted: Ref | None) -> Outcome:
         pinned = read_pinned(image, ground.files, ground.allowed_keys)
         return decide(observe(image, pinned, ground.upstream(image), wanted))
     except BotError as error:
-        return Blocked.by(error, image.name, current=pinned.pin if pinned else None)
+        return Blocked.by(error, image, current=pinned.pin if pinned else None)
 
 
-def plan_again(claim: OutcomeJson, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
+def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
     """A fresh plan for what a saved one names; refused where the two do not say the same.
 
-    Nothing in the file is believed: it chooses the release, everything else is observed again.
-    `same_base`: the files must be those that it was made from.
+    Nothing in the file (`where` is its name) is believed: it chooses the release, everything else is observed
+    again. `same_base`: the pinned files must be those that it was made from.
     """
 
     def refused(reason: str) -> Blocked:
         again = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
-        return Blocked(claim.image, reason, where="saved plan", next_step=again, exit_code=6)
+        return Blocked(claim.image, f"the saved plan {reason}", where, again, exit_code=6)
 
     from bot.core.wire import differences  # noqa: PLC0415 - only a saved plan needs it
 
     image = next((image for image in images if image.name == claim.image), None)
     if image is None:
-        return refused(f"it is for an image {claim.image[:80]!r} that gateway-bot.toml does not have")
+        return refused(f"is for an image {claim.image[:80]!r} that gateway-bot.toml does not have")
     if claim.outcome == "blocked":
-        return refused(f"it was blocked when it was made: {claim.reason}")
+        code = claim.exit_code if claim.exit_code in _CODES else 6
+        return Blocked(claim.image, f"blocked when it was planned: {claim.reason}", claim.where, claim.next_step, code)
     fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None)
     if isinstance(fresh, Plan):
         if claim.candidate is None:
-            return refused("it says that there is nothing new, which is no longer so")
+            return refused("says that there is nothing new, which is no longer so")
         differ = differences(claim, fresh, same_base=same_base)
         if differ:
-            return refused(f"it was edited or is out of date: it does not say what a plan made now says of {differ}")
+            return refused(f"was edited or is out of date: a plan made now says otherwise of {', '.join(differ)}")
     return fresh
 
 
@@ -87,7 +91,7 @@ def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> list[
                 try:
                     results.append(on_plan(outcome))
                 except BotError as error:
-                    results.append(Result(Blocked.by(error, outcome.image.name, plan=outcome)))
+                    results.append(Result(Blocked.by(error, outcome.image, plan=outcome)))
             case _:
                 results.append(Result(outcome))
     return results

@@ -177,7 +177,7 @@ def test_a_pin_only_in_a_comment_is_missing(town: Town) -> None:
 
     run = town.run("check")
 
-    assert "versions.env:3" in run.err
+    assert "versions.env:3: AGENTGATEWAY_REF is missing" in run.out
     assert run.code == 3
 
 

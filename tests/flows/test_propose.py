@@ -310,3 +310,59 @@ def test_the_step_summary_and_the_annotations_say_it_too(town: Town) -> None:
     assert "### agentgateway: upgrade v1.3.1 -> v1.4.1" in summary.read_text()
     assert "blocked" in summary.read_text()
     assert "::error title=gateway-bot::agentgateway: blocked." in run.err
+
+
+def test_a_dirty_checkout_does_not_make_the_open_pull_request_lie(town: Town) -> None:
+    town.run("propose")
+    pull = town.github.pulls(DOWNSTREAM)[0]
+    before = (pull.title, pull.body, pull.head_sha)
+    town.run("apply", "--to", "v1.4.0")
+
+    run = town.run("propose", "--json")
+
+    assert (run.code, run.json["current"]["ref"]) == (0, "v1.3.1")
+    assert (pull.title, pull.body, pull.head_sha) == before
+
+
+def test_a_pin_that_moved_on_the_base_is_merged_into_the_open_pull_request(town: Town) -> None:
+    town.run("propose")
+    town.run("apply", "--to", "v1.4.0")
+    town.github.commit(DOWNSTREAM, "main", town.checkout())
+
+    run = town.run("propose")
+
+    pull = town.github.pulls(DOWNSTREAM)[0]
+    town.github.merge(DOWNSTREAM, pull.number)
+    merged = town.github.files_at(DOWNSTREAM, "main")
+    assert "branch and text updated" in run.out
+    assert pull.title == "deps(agentgateway): bump v1.4.0 to v1.4.1"
+    assert all(town.digests["v1.4.1"].encode() in merged[name][1] for name in PIN_FILES)
+
+
+def test_a_base_that_moved_elsewhere_leaves_the_open_pull_request_alone(town: Town) -> None:
+    town.run("propose")
+    before = writes(town)
+    town.github.commit(DOWNSTREAM, "main", {"other.txt": ("100644", b"x")})
+
+    run = town.run("propose")
+
+    assert writes(town) == before
+    assert run.code == 0
+
+
+def test_a_repository_that_is_not_there_is_not_blamed_on_the_branch(town: Town) -> None:
+    town.settings("[[image]]\n", 'base = "main"\n[[image]]\n')
+
+    run = town.run("propose", environ={"GITHUB_REPOSITORY": "acme/nosuch"})
+
+    assert "acme/nosuch" in run.out
+    assert "GITHUB_REPOSITORY" in run.out
+    assert run.code == 7
+
+
+@pytest.mark.parametrize("token", ["one\ntwo-secret", "tökén-secret", "a\x00b-secret"])
+def test_a_token_that_is_none_is_refused_without_being_shown(town: Town, token: str) -> None:
+    run = town.run("propose", environ={"GITHUB_TOKEN": token})
+
+    assert "secret" not in run.out + run.err
+    assert (run.code, town.github.exchanges) == (2, [])

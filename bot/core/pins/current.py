@@ -27,14 +27,14 @@ def current_pin(image: Image, held: Sequence[Held]) -> Pin:
         raise PinError(
             f"the ref {ref!r} of {image.name} is no version",
             where=truth[0].where,
-            next_step="pin a release, such as v1.2.3",
+            next_step="Pin a release, such as v1.2.3.",
         )
     tags = image_tags(image.tags, ref, version)
     if not tags:
         raise PinError(
             f"the ref {ref!r} of {image.name} maps to no image tag",
             where=truth[0].where,
-            next_step="correct `tags` of this image in the settings",
+            next_step="Correct `tags` of this image in the settings.",
         )
     named = (image_value(value).tag for value in held if value.field == "image")
     tag = next((tag for tag in named if tag in tags), tags[0])
@@ -44,7 +44,7 @@ def current_pin(image: Image, held: Sequence[Held]) -> Pin:
             raise PinError(
                 f"the {value.field} {value.text!r} does not belong to {ref} with {digest}, which stand here too",
                 where=value.where,
-                next_step="correct it by hand: this site is the source of truth, so the bot does not guess",
+                next_step="Correct it by hand: this site is the source of truth, so the bot does not guess.",
             )
     return pin
 
@@ -65,7 +65,7 @@ def _digest(image: Image, truth: Sequence[Held]) -> Digest:
             try:
                 return parse_digest(value.text)
             except ValueError as error:
-                raise PinError(str(error), where=value.where, next_step="restore the pinned digest") from error
+                raise PinError(str(error), where=value.where, next_step="Restore the pinned digest.") from error
     for value in truth:
         if value.field == "image" and (digest := image_value(value).digest):
             return digest
@@ -76,5 +76,5 @@ def _says_nothing(image: Image, truth: Sequence[Held], part: str) -> PinError:
     return PinError(
         f"the first pin site of {image.name} holds no {part}",
         where=truth[0].where if truth else image.sites[0].file,
-        next_step="put the pin site that holds ref and digest first: it is the source of truth",
+        next_step="Put the pin site that holds ref and digest first: it is the source of truth.",
     )

@@ -48,12 +48,12 @@ def _compiled(site: PatternSite) -> re.Pattern[str]:
         raise UsageError(
             f"no regular expression: {error}",
             where=f"pattern of the pin site in {site.file}",
-            next_step="write it as Python's re module reads it",
+            next_step="Write it as Python's re module reads it.",
         ) from error
     if not pattern.groupindex or not set(pattern.groupindex) <= set(_FIELDS):
         raise UsageError(
             f"the pattern names the groups {sorted(pattern.groupindex)}",
             where=f"pattern of the pin site in {site.file}",
-            next_step="name one or more of the groups (?P<ref>), (?P<version>), (?P<digest>), (?P<image>)",
+            next_step="Name one or more of the groups (?P<ref>), (?P<version>), (?P<digest>), (?P<image>).",
         )
     return pattern

@@ -73,7 +73,7 @@ def read_sites(
             raise PinError(
                 f"two pin sites of {image.name} hold the same text {other.text!r}",
                 where=other.where,
-                next_step="remove one of the two from the settings",
+                next_step="Remove one of the two from the settings.",
             )
     return held
 
@@ -112,7 +112,7 @@ def rewrite(sources: Mapping[str, SourceFile], held: Iterable[Held], pin: Pin) -
             raise PinError(
                 f"{value.text!r} no longer stands here",
                 where=value.where,
-                next_step="the file changed in the meantime: run the command again",
+                next_step="The file changed in the meantime: run the command again.",
             )
         data = source.data[: value.start] + render(value, pin).encode() + source.data[value.end :]
         if data != source.data:
@@ -127,7 +127,7 @@ def _read(site: Site, sources: Mapping[str, SourceFile], allowed: frozenset[str]
         raise PinError(
             "this file with a pin is missing",
             where=site.file,
-            next_step="restore it, or remove its pin site from the settings",
+            next_step="Restore it, or remove its pin site from the settings.",
         )
     held = _locate(site, source, allowed)
     for value in held:
@@ -176,5 +176,5 @@ def _prove(changed: Mapping[str, SourceFile], held: tuple[Held, ...], pin: Pin) 
                 f"with {pin.ref!r} written here, this pin site would not read back as that pin"
                 + (f" ({reason})" if reason else ""),
                 where=before[0].where,
-                next_step="change this place by hand, or hold it with a `pattern` site; nothing was written",
+                next_step="Change this place by hand, or hold it with a `pattern` site; nothing was written.",
             ) from reason

@@ -25,7 +25,7 @@ def text_of(source: SourceFile) -> tuple[int, str]:
         raise PinError(
             f"{len(source.data)} bytes are too many for a file with a pin, 1 MiB is the most",
             where=source.path,
-            next_step="check that the pin site names the right file",
+            next_step="Check that the pin site names the right file.",
         )
     start = len(codecs.BOM_UTF8) if source.data.startswith(codecs.BOM_UTF8) else 0
     try:
@@ -58,7 +58,8 @@ def value_at(source: SourceFile, site: Site, span: tuple[int, int], field: Field
 
 def fault(source: SourceFile, offset: int, what: str, next_step: str) -> PinError:
     """The error for what stands at a byte offset of a file."""
-    return PinError(what, where=f"{source.path}:{line_at(source.data, offset)}", next_step=next_step)
+    sentence = f"{next_step[:1].upper()}{next_step[1:].rstrip('.')}."
+    return PinError(what, where=f"{source.path}:{line_at(source.data, offset)}", next_step=sentence)
 
 
 def missing(source: SourceFile, what: str, mention: str, next_step: str) -> PinError:

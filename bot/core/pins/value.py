@@ -51,7 +51,7 @@ def image_value(held: Held) -> ImageValue:
         raise PinError(
             f"no image value: {error}",
             where=held.where,
-            next_step="write a tag, a sha256 digest, or HOST/PATH with :TAG, @DIGEST or both",
+            next_step="Write a tag, a sha256 digest, or HOST/PATH with :TAG, @DIGEST or both.",
         ) from error
     return ImageValue(reference.repository, reference.tag, reference.digest)
 
