@@ -195,10 +195,10 @@ class Forge:
             "POST", "/git/commits", {"message": message, "tree": tree, "parents": list(parents)}, _Sha
         ).sha
 
-    def set_branch(self, branch: str, commit: str, *, exists: bool) -> None:
-        """Create a branch, or move it forward; never by force. Raises Conflict where somebody was faster."""
+    def set_branch(self, branch: str, commit: str, *, before: str | None) -> None:
+        """Create a branch, or move it forward from `before`; never by force. Raises Conflict for somebody faster."""
         try:
-            if exists:
+            if before is not None:
                 path = f"/git/refs/heads/{quote(branch)}"
                 self._write("PATCH", path, {"sha": commit, "force": False}, msgspec.Raw)
             else:
@@ -207,7 +207,7 @@ class Forge:
             now = self._read(f"/branches/{quote(branch)}", _Branch)
             if now is not None and now.commit.sha == commit:
                 return  # the answer was lost, the work was done
-            if refused.status == _INVALID:
+            if refused.status == _INVALID and (now.commit.sha if now else None) != before:
                 raise Conflict(f"{branch} was changed by somebody else meanwhile") from None
             raise
 
@@ -281,6 +281,12 @@ class Forge:
             raise self._error(error.status, path, error) from None
         except RequestException as error:
             raise self._error(0, path, None, type(error).__name__) from None
+        except RuntimeError:  # PyGithub's way to say that it was sent to another host
+            raise IntegrityError(
+                "GitHub redirects to another address, and nothing was sent there",
+                where=f"{self._api_url}{url.partition('?')[0]}",
+                next_step="Set GITHUB_API_URL and GITHUB_REPOSITORY to where the repository is now.",
+            ) from None
         try:
             return msgspec.convert(answer, kind) if kind is not msgspec.Raw else answer
         except msgspec.ValidationError as error:
@@ -297,7 +303,8 @@ class Forge:
         if status == 0 or status >= _SERVER_ERRORS:
             what = f"GitHub does not answer: {why or f'HTTP {status}'}"
             return _Refused(what, where=where, next_step=_CONTINUE, status=status, kind=ServiceError)
-        if status == _TOO_MANY or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0":
+        limited = status == _TOO_MANY or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+        if limited or "rate limit" in message.lower():
             what = f"GitHub's rate limit is used up (HTTP {status})"
             return _Refused(what, where=where, next_step=_CONTINUE, status=status, kind=ServiceError)
         what = f"GitHub answered HTTP {status}: {message}"

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from bot import __version__
+from bot.beside import beside
 from bot.clock import Clock
 from bot.core.distribution import retry_after
 from bot.errors import IntegrityError, ServiceError
@@ -79,7 +80,7 @@ class Http:
         for attempt in range(ATTEMPTS):
             backoff = 0.5 * 2**attempt
             try:
-                response = self._once(request, url, max_bytes)
+                response = self._in_time(request, url, max_bytes)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 why = type(error).__name__
                 # what was sent may be quoted in the one kind, and holds secrets; in the others the reason helps
@@ -95,6 +96,14 @@ class Http:
             if attempt + 1 < ATTEMPTS:
                 self._wait(backoff, f"attempt {attempt + 1} of {ATTEMPTS}: {why}", url)
         raise self._gave_up(f"{why} ({ATTEMPTS} attempts)", url)
+
+    def _in_time(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
+        """One attempt that ends at the deadline even where the service drips its headers byte by byte."""
+        asked = beside(lambda: self._once(request, url, max_bytes))
+        try:
+            return asked.result(timeout=max(0.0, self._ends - self.clock.monotonic()) + 1.0)
+        except TimeoutError:
+            raise self._gave_up("the answer came too slowly", url) from None
 
     def _once(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
         """One attempt. A body that is cut short raises in the HTTP layer, so a part never counts as whole."""

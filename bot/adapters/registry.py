@@ -37,6 +37,16 @@ class _Token(msgspec.Struct):
     access_token: str = ""
 
 
+class _Access(msgspec.Struct, frozen=True):
+    """What a request is sent with: the Authorization header, and the login that it was made by."""
+
+    authorization: str = ""
+    login: Login | None = None
+
+
+_ANONYMOUS = _Access()
+
+
 class Registry:
     """One repository of a registry. Anonymous first: stale credentials turn a public image into `denied`."""
 
@@ -49,13 +59,7 @@ class Registry:
         self._base = f"{scheme}://{host}/v2/{repository.path}"
         self._logins = logins
         self._lock = threading.Lock()
-        self._authorization = ""
-        self._login: Login | None = None
-
-    def index(self, name: Tag | Digest) -> Index | None:
-        """The index of a tag or digest; None where it is not there, now and after a few more attempts."""
-        found = self.first_index([name])
-        return found[1] if found else None
+        self._access = _ANONYMOUS
 
     def first_index(self, names: Sequence[Tag | Digest]) -> tuple[Tag | Digest, Index] | None:
         """The first of these names that is there, with its index.
@@ -64,10 +68,15 @@ class Registry:
         an answer that cannot be proven, ServiceError where there is none.
         """
         for attempt in range(ATTEMPTS):
-            for name in names:
+            for position, name in enumerate(names):
                 index = self._index(name)
-                if index is not None:
+                if index is not None and position == 0:
                     return name, index
+                if index is not None:
+                    # a name before it may only have had a passing 404, and be another image
+                    self._http.pause(0, f"{self._repository}: {names[0]}: HTTP 404, {name} is there")
+                    earlier = ((n, found) for n in names[:position] if (found := self._index(n)) is not None)
+                    return next(earlier, (name, index))
             if attempt + 1 < ATTEMPTS:
                 listed = ", ".join(names)
                 self._http.pause(attempt, f"{self._repository}: {listed}: HTTP 404, attempt {attempt + 1}")
@@ -128,56 +137,56 @@ class Registry:
 
     def _get(self, url: str, accept: str, max_bytes: int) -> Response:
         """One request, and once more with a new token; then once with Docker's credentials, if it has any."""
-        used = self._authorization
+        used = self._access
         response = self._ask(url, accept, used, max_bytes)
-        if response.status == _UNAUTHORIZED and self._authorize(response, used):
-            used = self._authorization
-            response = self._ask(url, accept, used, max_bytes)
-        if response.status in {_UNAUTHORIZED, _FORBIDDEN} and self._log_in():
-            challenge = response
-            if "WWW-Authenticate" not in response.headers:
-                challenge = self._ask(url, accept, "", max_bytes)
-            if self._authorize(challenge, used):
-                response = self._ask(url, accept, self._authorization, max_bytes)
+        if response.status == _UNAUTHORIZED:
+            response, used = self._again(url, accept, max_bytes, response, used, None)
+        if response.status in {_UNAUTHORIZED, _FORBIDDEN} and used.login is None:
+            login = self._logins(self._repository.host)
+            if login is not None:
+                if "WWW-Authenticate" not in response.headers:
+                    response = self._ask(url, accept, _ANONYMOUS, max_bytes)
+                response, _ = self._again(url, accept, max_bytes, response, used, login)
         return response
 
-    def _ask(self, url: str, accept: str, authorization: str, max_bytes: int) -> Response:
+    def _again(
+        self, url: str, accept: str, max_bytes: int, response: Response, used: _Access, login: Login | None
+    ) -> tuple[Response, _Access]:
+        """The same request with the access that its challenge leads to; where it leads nowhere, as it was."""
+        with self._lock:
+            # another thread may have answered the challenge meanwhile: its access serves both
+            if self._access is used or (login is not None and self._access.login is None):
+                self._access = self._answer(response, login or used.login) or used
+            access = self._access
+        if access is used:
+            return response, used
+        return self._ask(url, accept, access, max_bytes), access
+
+    def _ask(self, url: str, accept: str, access: _Access, max_bytes: int) -> Response:
         # identity: the digest is that of the bytes on the wire
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        if authorization:
-            headers["Authorization"] = authorization
+        if access.authorization:
+            headers["Authorization"] = access.authorization
         return self._http.get(url, headers, max_bytes=max_bytes)
 
-    def _log_in(self) -> bool:
-        """Whether Docker's config has credentials that were not tried yet."""
-        with self._lock:
-            if self._login is None:
-                self._login = self._logins(self._repository.host)
-                return self._login is not None
-            return False
+    def _answer(self, response: Response, login: Login | None) -> _Access | None:
+        """The access that a challenge leads to, or None."""
+        challenge = parse_challenge(response.headers.get("WWW-Authenticate", ""))
+        match challenge:
+            case Challenge(scheme="bearer"):
+                token = self._bearer(challenge, response, login)
+                return _Access(token, login) if token else None
+            case Challenge(scheme="basic") if login is not None:
+                return _Access(_basic(login), login)
+            case _:
+                return None
 
-    def _authorize(self, response: Response, used: str) -> bool:
-        """Answer a challenge; whether there is another authorization to try than the one that was used."""
-        with self._lock:
-            if self._authorization != used:
-                return True  # another thread answered it meanwhile
-            challenge = parse_challenge(response.headers.get("WWW-Authenticate", ""))
-            match challenge:
-                case Challenge(scheme="bearer"):
-                    self._authorization = self._bearer(challenge, response) or used
-                case Challenge(scheme="basic") if self._login is not None:
-                    self._authorization = _basic(self._login)
-                case _:
-                    pass
-            return self._authorization != used
-
-    def _bearer(self, challenge: Challenge, response: Response) -> str:
+    def _bearer(self, challenge: Challenge, response: Response, login: Login | None) -> str:
         """A token by the challenge, or "" where it was denied."""
         if not is_own_realm(challenge.realm, self._host):
-            raise _foreign(response, f"it asks for a token from {urlsplit(challenge.realm).netloc or 'nowhere'}")
+            raise _foreign(response, f"it asks for a token from {challenge.realm[:100]!r}")
         query = {"service": challenge.service, "scope": f"repository:{self._repository.path}:pull"}
         query = {name: value for name, value in query.items() if value}
-        login = self._login
         if login is not None and login.identity_token:
             form = {
                 **query,
@@ -205,15 +214,11 @@ class Registry:
 
     def _refused(self, response: Response) -> ServiceError:
         denied = response.status in {_UNAUTHORIZED, _FORBIDDEN}
-        return ServiceError(
-            f"the registry answered HTTP {response.status}{' (denied)' if denied else ''}",
-            where=response.url,
-            next_step=(
-                f"Check the repository's name in gateway-bot.toml; if it is private: docker login {self._host}"
-                if denied
-                else "Nothing was decided. Run it again when the registry answers."
-            ),
-        )
+        next_step = "Nothing was decided. Run it again when the registry answers."
+        if denied or response.status == _NOT_FOUND:
+            next_step = f"Check `registry` in gateway-bot.toml; if it is private: docker login {self._host}"
+        what = f"the registry answered HTTP {response.status}{' (denied)' if denied else ''}"
+        return ServiceError(what, where=response.url, next_step=next_step)
 
 
 def _basic(login: Login) -> str:

@@ -14,6 +14,7 @@ from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Platform, Release, SourceFile
 from bot.core.pins.held import Held
 from bot.core.pins.sites import Drift, Edit, drift, edits, rewrite
+from bot.core.reference import Tag
 from bot.core.selection import Selection, between
 from bot.core.versions import Ref, parse_version
 from bot.errors import BotError
@@ -25,6 +26,8 @@ class Pinned(msgspec.Struct, frozen=True):
     sources: Mapping[str, SourceFile]
     held: tuple[Held, ...]
     pin: Pin
+    tags: tuple[Tag, ...]
+    """The image tags that the pin may have, of which the first that is there counts."""
 
     @property
     def bases(self) -> tuple[tuple[str, str], ...]:

@@ -69,5 +69,6 @@ def _what_to_do(plan: Plan) -> str:
     return (
         f"**Merge** to pin `{pin.ref}` in all places at once. "
         f"**Close** to decline it: this version with this digest is not proposed again. "
-        f"**To go back** after merging, revert the merge: that restores `{current.ref}` with its digest everywhere."
+        f"**To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
+        f'`{pin.ref}` away in gateway-bot.toml (`allow = "!={pin.version.base}"`), or it is proposed again.'
     )

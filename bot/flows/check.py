@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from bot.core import gates
 from bot.core.checked import Checked, Unchecked
 from bot.core.gates import Gate
 from bot.core.model import Image
 from bot.core.pins.sites import drift, rewrite
 from bot.core.plan import Pinned
+from bot.core.reference import parse_tag
 from bot.errors import BotError
-from bot.flows.observe import Upstream, pinned_index, read_pinned
+from bot.flows.observe import Upstream, read_pinned
 from bot.flows.upgrade import Worktree
 
 
@@ -40,8 +43,10 @@ def check(
 
 
 def _asked(image: Image, pinned: Pinned, upstream: Upstream) -> tuple[Gate, ...]:
-    index = pinned_index(image, pinned.pin, upstream.registry)
-    asked = (gates.pinned_tag(image, pinned.pin, index, leaving=False),)
-    if index is None or index.digest != pinned.pin.digest:
-        return asked
-    return (*asked, gates.platforms(image, pinned.pin, index.platforms))
+    found = upstream.registry.first_index(pinned.tags)
+    if found is None:
+        return (gates.pinned_tag(image, pinned.pin, None, leaving=False),)
+    name, index = found
+    pin = msgspec.structs.replace(pinned.pin, tag=parse_tag(name))
+    asked = (gates.pinned_tag(image, pin, index, leaving=False),)
+    return (*asked, gates.platforms(image, pin, index.platforms)) if index.digest == pin.digest else asked

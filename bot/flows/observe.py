@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from threading import Thread
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
+from bot.beside import beside
 from bot.clock import Clock
 from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Release, SourceFile
 from bot.core.pins.sites import current_pin, read_sites
+from bot.core.pins.value import image_value
 from bot.core.plan import Observed, Pinned
 from bot.core.reference import Digest, Tag, parse_tag
 from bot.core.selection import covers, select
 from bot.core.tags import image_tags, ref_of_tag
 from bot.core.versions import Ref
 from bot.errors import BotError
-
-_T = TypeVar("_T")
 
 
 class Files(Protocol):
@@ -55,36 +53,37 @@ def read_pinned(image: Image, files: Files, allowed_keys: Mapping[str, frozenset
     """What the files say of an image. Raises PinError."""
     sources = files.read(site.file for site in image.sites)
     held = read_sites(image, sources, allowed_keys)
-    return Pinned(sources, held, current_pin(image, held))
+    pin = current_pin(image, held)
+    written = {value.tag for place in held if place.field == "image" and (value := image_value(place)).tag}
+    # a tag that stands in a file is the one that is pinned; a ref may map to several
+    tags = (pin.tag,) if written else image_tags(image.tags, pin.ref, pin.version)
+    return Pinned(sources, held, pin, tags)
 
 
 def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None) -> Observed:
     """Releases and the pinned tag side by side, then the candidate's index: as few round trips as there can be."""
-    asked = _beside(lambda: pinned_index(image, pinned.pin, upstream.registry))
+    asked = beside(lambda: upstream.registry.first_index(pinned.tags))
     try:
         releases = _releases(image, pinned.pin, upstream)
     except BotError:
         asked.exception()  # waits: an error leaves no request open behind it
         raise
-    index = asked.result()
+    found = asked.result()
     selection = select(releases, pinned.pin, image.policy, wanted)
     candidate = prove(image, selection.release, upstream.registry) if selection.release else None
+    if found is not None:  # the tag that answered is the pin's
+        pin = msgspec.structs.replace(pinned.pin, tag=parse_tag(found[0]))
+        pinned = msgspec.structs.replace(pinned, pin=pin)
     return Observed(
         image=image,
         pinned=pinned,
         releases=releases,
         selection=selection,
-        pinned_index=index,
+        pinned_index=found[1] if found else None,
         candidate=candidate,
         now=upstream.clock.now(),
         wanted=wanted,
     )
-
-
-def pinned_index(image: Image, pin: Pin, registry: Registry) -> Index | None:
-    """The index that the pinned tag answers with, or None where the tag is gone."""
-    found = registry.first_index(image_tags(image.tags, pin.ref, pin.version))
-    return found[1] if found else None
 
 
 def prove(image: Image, release: Release, registry: Registry) -> Candidate | None:
@@ -96,20 +95,6 @@ def prove(image: Image, release: Release, registry: Registry) -> Candidate | Non
         return None
     name, index = found
     return Candidate(Pin(release.ref, release.version, index.digest, parse_tag(name)), index.platforms)
-
-
-def _beside(work: Callable[[], _T]) -> Future[_T]:
-    """Work that goes on meanwhile. An executor's thread would keep an interrupted run waiting for its answer."""
-    future: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future
 
 
 def _releases(image: Image, pin: Pin, upstream: Upstream) -> tuple[Release, ...]:

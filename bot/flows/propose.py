@@ -72,8 +72,8 @@ class Forge(Protocol):
 
     def commit(self, message: str, tree: str, parents: Sequence[str]) -> str: ...
 
-    def set_branch(self, branch: str, commit: str, *, exists: bool) -> None:
-        """Create a branch, or move it forward; never by force. Raises Conflict."""
+    def set_branch(self, branch: str, commit: str, *, before: str | None) -> None:
+        """Create a branch, or move it forward from `before`; never by force. Raises Conflict."""
         ...
 
     def open(self, branch: str, base: str, title: str, body: str) -> PullRequest:
@@ -151,7 +151,7 @@ class _Given(msgspec.Struct, frozen=True):
         return {path: self.sources[path] for path in paths}
 
 
-def _attempt(plan: Plan, forge: Forge, base_name: str, *, first: bool) -> Proposed:
+def _attempt(plan: Plan, forge: Forge, base_name: str, *, first: bool) -> Proposed | NothingNew:
     wanted = Proposal(branch_name(plan), title(plan), body(plan), plan.candidate.pin.digest, change_id(plan))
     pulls = forge.pulls(wanted.branch, base_name)
     # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
@@ -159,13 +159,16 @@ def _attempt(plan: Plan, forge: Forge, base_name: str, *, first: bool) -> Propos
     action = next_action(wanted, pulls, head)
     match action:
         case Declined(pull):
-            did = f"declined in #{pull.number}, which was closed without merging; a new version or digest asks again"
-            return Proposed(did, pull, plan)
+            reason = (
+                f"{plan.candidate.pin.ref} was declined in #{pull.number}, which was closed without merging; "
+                "a new version or digest is a new question"
+            )
+            return NothingNew(plan.image, plan.current, reason, plan.selection, plan.gates, plan.current_platforms)
         case Foreign(commit):
             raise ForgeError(
                 f"the branch has a commit that the bot did not make ({commit.sha[:12]}), so it was left as it is",
                 where=wanted.branch,
-                next_step="Merge or close that pull request, or delete the branch to let the bot start over.",
+                next_step="Merge that pull request, or take the commit off the branch to let the bot go on.",
             )
     base = _base(forge, base_name)
     # What was made from this very base was compared with it then
@@ -212,4 +215,4 @@ def _push(plan: Plan, forge: Forge, base: Commit, blobs: Mapping[str, Blob], hea
     # On top of what is there, merged with the base: a branch only ever moves forward, so nobody's work is lost
     parents = [base.sha] if head is None else [head.sha, *([] if base.sha in head.parents else [base.sha])]
     commit = forge.commit(commit_message(plan, tree), tree, parents)
-    forge.set_branch(branch_name(plan), commit, exists=head is not None)
+    forge.set_branch(branch_name(plan), commit, before=head.sha if head else None)
