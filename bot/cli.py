@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -218,6 +218,8 @@ def _outcomes(
             raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
         claims = world.saved_plans(saved)
         known = world.settings.images
+        if same_base:
+            upgrade.made_for_these(claims, known, world.files, str(saved))
         return (upgrade.plan_again(claim, str(saved), known, world.ground, same_base=same_base) for claim in claims)
     images = world.images(name)
     if to is not None and len(images) > 1:
@@ -230,7 +232,7 @@ def _outcomes(
     return (upgrade.plan(image, world.ground, Ref(to) if to else None) for image in images)
 
 
-def _report(world: World, results: Sequence[Result], *, as_json: bool, explain: bool = False) -> int:
+def _report(world: World, results: Iterable[Result], *, as_json: bool, explain: bool = False) -> int:
     """Print the answers and tell GitHub Actions; the exit code of the first image that was blocked."""
     from bot.core import report
     from bot.core.plan import Blocked

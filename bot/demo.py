@@ -58,7 +58,8 @@ def demo(root: Path, output: Path, main: Main) -> int:
         names = _copy(root, copy)
         _publish(copy, image, registry, github)
         before = {path: (copy / path).read_bytes() for path in names}
-        github.create_repository(_DOWNSTREAM, {path: ("100644", data) for path, data in before.items()})
+        files = {path: ("100644", data) for path, data in before.items()}
+        github.create_repository(_DOWNSTREAM, files, default_branch=read_settings(root).base or "main")
         environ = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": _DOWNSTREAM, "GITHUB_TOKEN": _TOKEN}
         story = (
             ("2. All places that hold the pin agree", ["check", "--online"]),

@@ -180,7 +180,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
             where="GITHUB_TOKEN",
             next_step="Set it to the token alone.",
         )
-    home = Path(environ.get("HOME", "~")).expanduser()
+    home = Path(environ.get("HOME") or "/")
     summary = environ.get("GITHUB_STEP_SUMMARY", "")
     return Environment(
         github_api_url=api_url,
@@ -214,6 +214,8 @@ def _image(entry: _Image, at: str) -> Image:
         repository = parse_repository(entry.registry)
     except ValueError as error:
         raise _invalid(f"{at}.registry: {error}") from None
+    if "\n" in entry.name:
+        raise _invalid(f"{at}.name: a name is one line")
     if entry.github and not re.fullmatch(_SLUG, entry.github):
         raise _invalid(f"{at}.github: {entry.github[:80]!r} is not OWNER/NAME")
     for template in entry.tags:

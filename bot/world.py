@@ -169,7 +169,10 @@ class World:
         from bot.core.plan import Blocked
 
         if self.environment.step_summary is not None:
-            actions.append_summary(self.environment.step_summary, report.summary(outcome, did))
+            try:
+                actions.append_summary(self.environment.step_summary, report.summary(outcome, did))
+            except OSError as error:
+                self.log(f"the step summary cannot be written: {error.strerror}")
         if self.environment.in_actions and isinstance(outcome, Blocked):
             text = f"{report.headline(outcome)}\n{outcome.where}\nNext: {outcome.next_step}"
             print(actions.annotation("error", "gateway-bot", text), file=sys.stderr)  # noqa: T201 - the runner reads it

@@ -60,7 +60,7 @@ class Worktree:
                             next_step="Nothing was written. Run it again.",
                         )
                     target = self._root / path
-                    ready[target] = _prepare(target, data)
+                    ready[target] = _prepare(target, path, data)
                 for target, temporary in ready.items():
                     temporary.replace(target)
             except OSError as error:
@@ -102,11 +102,11 @@ class Worktree:
             os.close(folder)
 
 
-def _prepare(target: Path, data: bytes) -> Path:
+def _prepare(target: Path, path: str, data: bytes) -> Path:
     """A file beside `target`, on disk, with its mode and owner, ready to take its place."""
     status = target.stat()
     if not status.st_mode & stat.S_IWUSR:
-        raise _unusable(str(target.name), "it is read-only", "Make it writable if the bot may change it.")
+        raise _unusable(path, "it is read-only", "Make it writable if the bot may change it.")
     import tempfile  # noqa: PLC0415 - reading needs none
 
     prefix = f".{target.name}{_TEMPORARY}"

@@ -1,4 +1,4 @@
-"""The values that all rooms share. Frozen; parsed once at the edge; the words are those of docs/words.md."""
+"""The values that all rooms share. Frozen; parsed once at the edge; the words are those of docs/architecture.md."""
 
 from __future__ import annotations
 

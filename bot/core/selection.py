@@ -9,6 +9,9 @@ import msgspec
 from bot.core.model import Pin, Policy, Release
 from bot.core.versions import Ref, Version, parse_version, why_no_release
 
+_BELOW = 30
+"""Releases that are looked at below the pin: upstreams do not publish that many between a line and its patch."""
+
 _NEWEST = "the newest release that the policy allows"
 
 
@@ -29,18 +32,25 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
-    """Says of page after page whether the reading may end: the pin was seen and this page holds nothing newer.
+    """Says of page after page whether the reading may end: enough releases below the pin, none of them newer.
 
-    GitHub lists by date while lines are patched out of date order, so seeing the pin alone is not enough.
+    GitHub lists by date while lines are patched out of date order, so a newer version may stand below the pin.
     """
-    seen_pin = False
+    below: int | None = None
 
     def enough(page: Sequence[Release]) -> bool:
-        nonlocal seen_pin
-        versions = [release.version for release in page if release.version is not None]
-        seen_pin = seen_pin or current.version in versions
-        followed = (v for v in versions if why_no_release(v, prereleases=policy.channel == "prerelease") is None)
-        return seen_pin and not any(version > current.version for version in followed)
+        nonlocal below
+        newer = False
+        for release in page:
+            if below is not None:
+                below += 1
+            version = release.version
+            if version is None or why_no_release(version, prereleases=policy.channel == "prerelease") is not None:
+                continue
+            newer = newer or version > current.version
+            if version == current.version and below is None:
+                below = 0
+        return below is not None and below >= _BELOW and not newer
 
     return enough
 
@@ -120,15 +130,18 @@ def _newest_first(releases: Sequence[Release]) -> list[Release]:
 
 
 def _why_none(considered: Sequence[Considered], releases: Sequence[Release], current: Pin, wanted: Ref | None) -> str:
+    if wanted is not None and parse_version(wanted) == current.version:
+        return f"{wanted} was asked for, and is the pin"
     if wanted is not None:
         named = {r.ref for r in releases if _is_wanted(r, wanted)}
         reason = next((entry.reason for entry in considered if entry.ref in named), "no such release")
         return f"{wanted} was asked for: {reason}"
     if not considered:
         return "upstream has published no releases"
-    versions = [r.version for r in releases if r.version and not r.version.prerelease and not r.draft]
-    if versions and max(versions) < current.version:
-        return f"no downgrade: the newest release {max(versions)} is older than the pin {current.ref}"
+    versions = [r.version for r in releases if r.version and not r.draft]
+    if versions and max(versions, key=lambda version: version.key) < current.version:
+        older = [entry.ref for entry in considered if entry.reason.startswith("older than the pin")]
+        return f"no downgrade: {older[0] if older else 'every release'} is older than the pin {current.ref}"
     newer = {r.ref for r in releases if r.version is not None and r.version > current.version}
     skipped = [f"{entry.ref} ({entry.reason})" for entry in considered if entry.ref in newer]
     tail = f"; passed over: {', '.join(skipped[:5])}{' and more' if len(skipped) > 5 else ''}" if skipped else ""  # noqa: PLR2004 - a line's worth

@@ -18,6 +18,9 @@ _VERSION = re.compile(
 _LONGEST = 128
 """Characters, as of an image tag: what is longer is no release's name."""
 
+_PRERELEASE = re.compile(r"(?:alpha|beta|rc|pre|preview|dev)[0-9]*", re.IGNORECASE)
+"""What upstreams call prereleases; every other suffix names a variant, such as `musl`."""
+
 _Key = tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...]]
 
 
@@ -79,6 +82,6 @@ def why_no_release(version: Version | None, *, prereleases: bool) -> str | None:
         return "not a version"
     if version.release == (0, 0, 0):
         return "a nightly build (0.0.0)"
-    if version.prerelease and not prereleases:
+    if version.prerelease and not (prereleases and _PRERELEASE.fullmatch(version.prerelease[0])):
         return f"a prerelease or variant ({'.'.join(version.prerelease)})"
     return None

@@ -202,12 +202,12 @@ def from_json(data: bytes) -> OutcomeJson:
 def differences(saved: OutcomeJson, fresh: Plan, *, same_base: bool) -> tuple[str, ...]:
     """Where a saved plan does not say what a plan made now says; nothing in it is believed otherwise.
 
-    `same_base`: whether the files it was made from must be the same too.
+    `same_base`: whether the edits must be the same although the files are others.
     """
     now = from_json(to_json(fresh))
-    names = ["outcome", "image", "repository", "current", "candidate"]
+    names = ["outcome", "image", "repository", "current", "candidate", "gates"]
     if same_base or saved.bases == now.bases:
-        names += ["bases", "edits"]
+        names.append("edits")
     return tuple(name for name in names if getattr(saved, name) != getattr(now, name))
 
 

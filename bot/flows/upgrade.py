@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from bot.core.model import Image, SourceFile
-from bot.core.plan import Blocked, Outcome, Plan, decide
+from bot.core.plan import Blocked, NothingNew, Outcome, Plan, decide
+from bot.core.text import plain
 from bot.core.versions import Ref
-from bot.errors import BotError
+from bot.errors import BotError, PolicyError
 from bot.flows.observe import Files, Upstream, observe, read_pinned
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
     """A fresh plan for what a saved one names; refused where the two do not say the same.
 
     Nothing in the file (`where` is its name) is believed: it chooses the release, everything else is observed
-    again. `same_base`: the pinned files must be those that it was made from.
+    again. `same_base`: the edits must be the same too.
     """
 
     def refused(reason: str) -> Blocked:
@@ -74,27 +76,44 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
         return Blocked(claim.image, f"blocked when it was planned: {claim.reason}", claim.where, claim.next_step, code)
     fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None)
     if isinstance(fresh, Plan):
+        if claim.candidate is None and claim.outcome != "nothing_new":
+            return refused("names no candidate")
         if claim.candidate is None:
-            return refused("says that there is nothing new, which is no longer so")
+            reason = f"nothing was planned; {fresh.candidate.pin.ref}, which is there now, is for the next run"
+            return NothingNew(image, fresh.current, reason, fresh.selection, fresh.gates, fresh.current_platforms)
         differ = differences(claim, fresh, same_base=same_base)
         if differ:
             return refused(f"was edited or is out of date: a plan made now says otherwise of {', '.join(differ)}")
     return fresh
 
 
-def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> list[Result]:
+def made_for_these(claims: Sequence[OutcomeJson], images: Sequence[Image], files: Files, where: str) -> None:
+    """Raise PolicyError unless the files are those that all of these plans were made from.
+
+    Asked before the first is applied: images may share a file.
+    """
+    sources = files.read(site.file for image in images for site in image.sites)
+    now = {path: hashlib.sha256(source.data).hexdigest() for path, source in sources.items()}
+    other = {path for claim in claims for path, digest in claim.bases.items() if now.get(path) != digest}
+    if other:
+        raise PolicyError(
+            f"the saved plan was made for other files than {plain(', '.join(sorted(other)), 300)}",
+            where=where,
+            next_step="Nothing was done. Make the plan again: gateway-bot plan --save FILE.",
+        )
+
+
+def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> Iterator[Result]:
     """Each plan acted on. Where that fails, the error is that image's outcome."""
-    results = []
     for outcome in outcomes:
         match outcome:
             case Plan():
                 try:
-                    results.append(on_plan(outcome))
+                    yield on_plan(outcome)
                 except BotError as error:
-                    results.append(Result(Blocked.by(error, outcome.image, plan=outcome)))
+                    yield Result(Blocked.by(error, outcome.image, plan=outcome))
             case _:
-                results.append(Result(outcome))
-    return results
+                yield Result(outcome)
 
 
 def apply(made: Plan, worktree: Worktree) -> Result:

@@ -1,4 +1,4 @@
-"""What a registry may do wrong, with the outcome that a user sees. Numbers are those of docs/faults.md."""
+"""What a registry may do wrong, with the outcome that a user sees; docs/faults.md lists them."""
 
 from __future__ import annotations
 
