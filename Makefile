@@ -42,7 +42,7 @@ lint: $(READY)
 
 lock: ## Lock the libraries anew, with hashes and without addresses
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml -o requirements/runtime.txt
+	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
 

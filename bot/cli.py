@@ -11,7 +11,8 @@ import click
 
 from bot import __version__
 from bot.clock import Clock, SystemClock
-from bot.errors import BotError, UsageError
+from bot.core.text import json_line, no_command, plain
+from bot.errors import BotError, Bug, UsageError
 from bot.world import World
 
 # Each command imports its own flow where it runs, so that no command pays for another: PLC0415 is off for this file.
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bot.core.plan import Outcome, Plan
     from bot.flows.upgrade import Result
 
-_BUG, _USAGE, _INTERRUPTED = 1, 2, 130
+_INTERRUPTED = 130
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object an image, one a line.")
 _image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
@@ -70,7 +71,7 @@ def check(world: World, *, fix: bool, online: bool, name: str | None, as_json: b
     for image in world.images(name):
         upstream = world.upstream(image) if online else None
         done = run(image, world.files, world.allowed_keys, upstream, fix=fix)
-        click.echo(done.json().decode() if as_json else done.text())
+        click.echo(json_line(done.json()) if as_json else no_command(done.text()))
         code = code or done.exit_code
     return code
 
@@ -99,7 +100,7 @@ def resolve(world: World, *, ref: str, name: str | None, as_json: bool) -> int:
     platforms = [str(platform) for platform in index.platforms]
     if as_json:
         answer = ResolvedJson(str(reference), index.digest, index.media_type, platforms)
-        click.echo(msgspec.json.encode(answer).decode())
+        click.echo(json_line(msgspec.json.encode(answer)))
     else:
         click.echo(f"{index.digest}\n{reference}: {index.media_type}\n{', '.join(platforms)}")
     return 0
@@ -241,11 +242,12 @@ def _report(world: World, results: Iterable[Result], *, as_json: bool, explain: 
     for result in results:
         outcome = result.outcome
         if as_json:
-            click.echo(_one_line(result).decode())
+            click.echo(json_line(_one_line(result)))
         else:
             # what was done is said in two lines; what would be done, in full
             said = report.headline(outcome) if result.url else report.terminal(outcome, explain=explain)
-            click.echo("\n".join(filter(None, (said, result.did, result.url, result.preview))))
+            parts = (said, result.did, plain(result.url, 300), result.preview)
+            click.echo(no_command("\n".join(filter(None, parts))))
         world.tell_actions(outcome, result.did)
         if isinstance(outcome, Blocked):
             code = code or outcome.exit_code
@@ -275,9 +277,7 @@ def main(
             obj=(environ, clock or SystemClock()),
         )
     except BotError as error:
-        from bot.core.text import plain
-
-        click.echo(f"error: {plain(str(error), 2000)}\n  next: {error.next_step}", err=True)
+        click.echo(no_command(f"error: {plain(str(error), 2000)}\n  next: {error.next_step}"), err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -286,21 +286,10 @@ def main(
         click.echo("interrupted: run it again, it continues where it stopped", err=True)
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
-        click.echo(_bug(error), err=True)
-        return _BUG
+        bug = Bug.of(error)
+        click.echo(f"error: {bug} (version {__version__})\n  next: {bug.next_step}", err=True)
+        return bug.exit_code
     return done if isinstance(done, int) else 0
-
-
-def _bug(error: Exception) -> str:
-    """What to report of an error that nobody foresaw: where it arose and its kind; its text may hold anything."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "nowhere"
-    return (
-        f"error: a bug in gateway-bot {__version__}: {type(error).__name__} at {place}\n"
-        "  next: nothing more was done. Report this line with the command that led to it."
-    )
 
 
 def entry() -> NoReturn:

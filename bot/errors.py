@@ -21,6 +21,22 @@ class BotError(Exception):
         return f"{self.where}: {self.what}"
 
 
+class Bug(BotError):
+    """Exit 1: an error that nobody foresaw. Only its kind and place are told; its text may hold anything."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Bug:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        file = trace.tb_frame.f_code.co_filename.rpartition("/")[2] if trace else "nowhere"
+        return cls(
+            f"a bug in gateway-bot: {type(error).__name__}",
+            where=f"{file}:{trace.tb_lineno}" if trace else file,
+            next_step="Report this line with the command that led to it.",
+        )
+
+
 class UsageError(BotError):
     """Exit 2: wrong use or wrong settings."""
 

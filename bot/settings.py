@@ -32,6 +32,7 @@ from bot.core.reference import is_loopback, parse_repository
 from bot.errors import UsageError
 
 FILE = "gateway-bot.toml"
+_MAX_BYTES = 256 * 1024
 _SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$"
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
@@ -135,6 +136,8 @@ def read_settings(root: Path) -> Settings:
     """The settings of a checkout. Raises UsageError that names the place in the file."""
     path = root / FILE
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
+            raise _invalid(f"it is no plain file of at most {_MAX_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
@@ -146,13 +149,13 @@ def read_settings(root: Path) -> Settings:
         raise UsageError(f"cannot be read: {error}", where=FILE, next_step="Make it a readable UTF-8 file.") from None
     try:
         return _settings(msgspec.convert(tomllib.loads(text), _File_))
-    except tomllib.TOMLDecodeError as error:
-        raise _invalid(f"it is no TOML: {error}") from None
     except msgspec.ValidationError as error:
         from bot.settings_errors import explain  # noqa: PLC0415 - only a wrong file needs it
 
         what, line = explain(str(error), text)
         raise _invalid(what, line) from None
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"it is no TOML: {str(error)[:200]}") from None
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
@@ -275,13 +278,8 @@ def _policy(entry: _Policy, at: str) -> Policy:
 
 def _site(entry: _Dotenv | _Terraform | _Dockerfile | _Markdown | _Pattern, at: str) -> Site:
     path = PurePosixPath(entry.file)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\\" in entry.file
-        or str(path) != entry.file
-        or path.parts[:1] in {(), (".git",)}
-    ):
+    plain = entry.file.isprintable() and not set(entry.file) & set("\\`") and str(path) == entry.file != "."
+    if not plain or path.is_absolute() or {".."} & set(path.parts) or any(p.casefold() == ".git" for p in path.parts):
         raise _invalid(f"{at}.file: {entry.file[:80]!r} is no plain path below the repository's root")
     match entry:
         case _Dotenv():

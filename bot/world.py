@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from bot.flows.upgrade import Ground
 
 
+MAX_PLAN = 64 * 1024 * 1024
+
+
 @dataclass
 class World:
     """A checkout, the environment, and what can be reached from there."""
@@ -141,9 +144,11 @@ class World:
         from bot.core.wire import from_json
 
         try:
+            if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_PLAN):
+                raise self._no_plan(path, f"it is no plain file of at most {MAX_PLAN:,} bytes")
             claims = [from_json(line) for line in path.read_bytes().splitlines() if line.strip()]
-        except (OSError, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) else error
+        except (OSError, ValueError, RecursionError) as error:
+            what = error.strerror if isinstance(error, OSError) else str(error)[:200]
             raise self._no_plan(path, f"it is no saved plan: {what}") from None
         if not claims:
             raise self._no_plan(path, "it is empty")
@@ -184,9 +189,11 @@ class World:
 
     def log(self, text: str) -> None:
         """A line on standard error: what a person who reads the log later wants to know."""
-        from bot.core.text import plain
+        from bot.core.text import no_command, plain
 
-        sys.stderr.write(f"gateway-bot: {plain(text, 500)}\n")  # in one piece: two threads may speak at once
+        sys.stderr.write(
+            no_command(f"gateway-bot: {plain(text, 500)}\n")
+        )  # in one piece: two threads may speak at once
 
     def _no_plan(self, path: Path, what: str) -> UsageError:
         return UsageError(what, where=str(path), next_step="Name a file that `gateway-bot plan --save` wrote.")

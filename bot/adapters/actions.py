@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from bot.core.text import no_command
+
 MAX_SUMMARY = 1024 * 1024
 """Bytes; GitHub drops a step's summary that is larger."""
 
 
 def annotation(level: Literal["error", "warning", "notice"], title: str, text: str) -> str:
     """A workflow command that shows on the run's page. Nothing in `text` can start another command."""
-    return f"::{level} title={_property(title)}::{_escaped(text)}"
+    return f"::{level} title={_property(title)}::{_escaped(no_command(text))}"
 
 
 def append_summary(path: Path, markdown: str) -> None:

@@ -7,6 +7,7 @@ again here; after a doubtful write the answer is looked up before anything else 
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -16,12 +17,17 @@ from github import Auth, Github, GithubException
 from requests import RequestException
 
 from bot import __version__
+from bot.beside import beside
 from bot.clock import Clock
 from bot.core.model import SourceFile
 from bot.core.proposal import Blob, Commit, Conflict, PullRequest, blob_id
 from bot.errors import BotError, ForgeError, IntegrityError, PinError, ServiceError
 
 ATTEMPTS = 3
+DEADLINE_SECONDS = 60.0
+"""For one request, redirects and waiting included: PyGithub knows no such bound."""
+
+_PROXY = "Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place."
 _CONTINUE = "Nothing was lost: run it again later, it continues where it stopped."
 _T = TypeVar("_T")
 _NOT_FOUND, _INVALID, _TOO_MANY, _SERVER_ERRORS = 404, 422, 429, 500
@@ -96,6 +102,7 @@ class Forge:
     ) -> None:
         # One second between writes, as GitHub asks; none where GitHub is a test's on loopback
         between = 0.0 if api_url.startswith("http://") else 1.0
+        logging.getLogger("github").setLevel(logging.CRITICAL)  # it logs what servers say, unescaped
         self._github = Github(
             base_url=api_url,
             auth=Auth.Token(token),
@@ -156,13 +163,12 @@ class Forge:
             blob = self._read(f"/git/blobs/{name.sha}", _Content)
             if blob is None:
                 raise self._error(_NOT_FOUND, f"/git/blobs/{name.sha}")
-            data = base64.b64decode(blob.content)
+            try:
+                data = base64.b64decode(blob.content.replace("\n", ""), validate=True)
+            except ValueError:
+                data = b""
             if blob_id(data) != name.sha:
-                raise IntegrityError(
-                    f"GitHub's blob {name.sha} holds other bytes",
-                    where=path,
-                    next_step="Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place.",
-                )
+                raise self._untrue(f"/git/blobs/{name.sha}", f"GitHub's blob of {path} holds other bytes", _PROXY)
             found[path] = SourceFile(path, data, name.mode)
         return found
 
@@ -262,7 +268,8 @@ class Forge:
             except _Refused as refused:
                 if refused.status == _NOT_FOUND:
                     return None
-                passing = refused.status == 0 or refused.status >= _SERVER_ERRORS
+                doubtful = refused.status == 0 or refused.status >= _SERVER_ERRORS
+                passing = doubtful and refused.exit_code == ServiceError.exit_code
                 if not passing or attempt + 1 == ATTEMPTS:
                     raise
                 self._log(f"{refused}; again in {2**attempt} s")
@@ -275,26 +282,32 @@ class Forge:
 
     def _request(self, verb: str, path: str, data: object, kind: type[_T]) -> _T:
         url = f"/repos/{self._repository}{path}"
+        asked = beside(lambda: self._github.requester.requestJsonAndCheck(verb, url, input=data)[1])
         try:
-            _, answer = self._github.requester.requestJsonAndCheck(verb, url, input=data)
+            answer = asked.result(timeout=DEADLINE_SECONDS)
+        except TimeoutError:
+            raise self._error(0, path, None, f"not within {DEADLINE_SECONDS:g} s") from None
         except GithubException as error:
             raise self._error(error.status, path, error) from None
         except RequestException as error:
             raise self._error(0, path, None, type(error).__name__) from None
         except RuntimeError:  # PyGithub's way to say that it was sent to another host
-            raise IntegrityError(
-                "GitHub redirects to another address, and nothing was sent there",
-                where=f"{self._api_url}{url.partition('?')[0]}",
-                next_step="Set GITHUB_API_URL and GITHUB_REPOSITORY to where the repository is now.",
-            ) from None
+            what = "GitHub redirects to another address, and nothing was sent there"
+            step = "Set GITHUB_API_URL and GITHUB_REPOSITORY to where the repository is now."
+            raise self._untrue(path, what, step) from None
+        except Exception as error:  # noqa: BLE001 - PyGithub falls over answers that GitHub does not give
+            raise self._untrue(path, f"the answer is none of GitHub's ({type(error).__name__})", _PROXY) from None
         try:
             return msgspec.convert(answer, kind) if kind is not msgspec.Raw else answer
         except msgspec.ValidationError as error:
-            raise IntegrityError(
-                f"GitHub's answer lacks what its documentation promises: {error}",
-                where=f"{self._api_url}{url.partition('?')[0]}",
-                next_step="Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place.",
+            raise self._untrue(
+                path, f"GitHub's answer lacks what its documentation promises: {error}", _PROXY
             ) from None
+
+    def _untrue(self, path: str, what: str, next_step: str) -> _Refused:
+        """An answer that cannot be GitHub's; a write may have worked all the same."""
+        where = f"{self._api_url}/repos/{self._repository}{path.partition('?')[0]}"
+        return _Refused(what, where=where, next_step=next_step, status=0, kind=IntegrityError)
 
     def _error(self, status: int, path: str, error: GithubException | None = None, why: str = "") -> _Refused:
         where = f"{self._api_url}/repos/{self._repository}{path.partition('?')[0]}"

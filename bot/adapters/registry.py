@@ -21,8 +21,9 @@ from bot.core.reference import Digest, Repository, Tag
 from bot.errors import IntegrityError, ServiceError
 
 MAX_PAGES = 200
+MAX_TAGS = 100_000
 _PAGE = 1000
-_LIST_BYTES = 16 * 1024 * 1024
+_LIST_BYTES = 8 * 1024 * 1024
 _TOKEN_BYTES = 256 * 1024
 _T = TypeVar("_T")
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
@@ -97,7 +98,7 @@ class Registry:
         found: dict[str, None] = {}
         seen: set[str] = set()
         while url is not None:
-            if url in seen or len(seen) >= MAX_PAGES:
+            if url in seen or len(seen) >= MAX_PAGES or len(found) > MAX_TAGS:
                 raise ServiceError(
                     f"the list of tags does not end ({len(seen)} pages, {len(found)} tags)",
                     where=f"{self._base}/tags/list",

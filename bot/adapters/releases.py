@@ -21,7 +21,8 @@ MAX_NOTES = 60_000
 """Characters kept of one release's notes: more than a pull request can show."""
 
 _MAX_BYTES = 32 * 1024 * 1024
-_OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
+_OK = 200
+_FIRST, _LAST = 2000, 2999
 
 
 class _Release(msgspec.Struct):
@@ -62,7 +63,10 @@ class Releases:
             response = self._http.get(url, self._headers, max_bytes=_MAX_BYTES)
             if response.status != _OK:
                 raise _refused(response, repository)
-            page = [_release(entry) for entry in _decode(response)]
+            try:
+                page = [_release(entry) for entry in _decode(response)]
+            except OverflowError:
+                raise _no_list(response, "a date is out of range") from None
             for release in page:
                 found.setdefault(release.ref, release)
             if enough(page):
@@ -75,6 +79,8 @@ def _release(entry: _Release) -> Release:
     published = entry.published_at
     if published is not None:
         published = published.replace(tzinfo=UTC) if published.tzinfo is None else published.astimezone(UTC)
+        if not _FIRST <= published.year <= _LAST:
+            raise OverflowError
     return Release(
         ref=Ref(entry.tag_name),
         version=parse_version(entry.tag_name),
@@ -90,11 +96,15 @@ def _decode(response: Response) -> Sequence[_Release]:
     try:
         return msgspec.json.decode(response.body, type=list[_Release])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(
-            f"the answer is no list of releases: {error}",
-            where=response.url,
-            next_step="Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place.",
-        ) from None
+        raise _no_list(response, str(error)) from None
+
+
+def _no_list(response: Response, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"the answer is no list of releases: {why}",
+        where=response.url,
+        next_step="Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place.",
+    )
 
 
 def _next(response: Response, url: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,7 +111,7 @@ def _prepare(target: Path, path: str, data: bytes) -> Path:
     import tempfile  # noqa: PLC0415 - reading needs none
 
     prefix = f".{target.name}{_TEMPORARY}"
-    for left in target.parent.glob(f"{prefix}*"):
+    for left in target.parent.glob(f"{glob.escape(prefix)}*"):
         left.unlink(missing_ok=True)  # of a run that was killed; nobody else writes while the lock is held
     handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
     temporary = Path(name)

@@ -30,6 +30,8 @@ ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 MAX_BYTES = 8 * 1024 * 1024
 """Registries must accept manifests of 4 MiB; nothing true is much larger."""
 
+_KNOWN = {"mediaType", "schemaVersion", "manifests", "layers", "config"}
+_CASED = {key.casefold() for key in _KNOWN}
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -113,6 +115,8 @@ def _media_type(document: Mapping[str, object], content_type: str) -> str:
     if header not in (*INDEX_TYPES, *MANIFEST_TYPES):
         raise NotProven(f"its Content-Type is {header[:80]!r}, which is no image index or manifest")
     keys = {key.casefold() for key in document}
+    if any(key.casefold() in _CASED and key not in _KNOWN for key in document):
+        raise NotProven("a key is written in another case, which some clients read and others do not")
     if "manifests" in keys and keys & {"layers", "config", "fslayers"}:
         raise NotProven("it claims to be an index and a manifest at once (`manifests` with `layers` or `config`)")
     if document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version there is
@@ -130,6 +134,9 @@ def _platforms(document: Mapping[str, object]) -> tuple[Platform, ...]:
     if not isinstance(entries, list):
         raise NotProven("`manifests` is no list")
     found = [platform for entry in entries if (platform := _platform(entry)) is not None]
+    digests = [entry["digest"] for entry in entries]
+    if len(set(digests)) != len(digests):
+        raise NotProven("two entries have the same digest")
     if not found:
         raise NotProven("no entry is an image: only attestations, or nothing")
     twice = sorted(platform for (platform, _), count in Counter(found).items() if count > 1)
@@ -153,12 +160,21 @@ def _platform(entry: object) -> tuple[Platform, str] | None:
     named = cast("dict[str, object]", platform)
     value = Platform(_text(named, "os"), _text(named, "architecture"), _text(named, "variant", ""))
     annotations = descriptor.get("annotations")
-    if value.os == "unknown" and isinstance(annotations, dict) and _ATTESTATION in annotations:
+    if isinstance(annotations, dict) and _ATTESTATION in annotations:
+        if (value.os, value.architecture) != ("unknown", "unknown"):
+            raise NotProven(f"an attestation claims to be {value}")
         return None
-    # arm64 has one variant, v8, which is left out as often as it is written: both are the same platform
-    if (value.architecture, value.variant) == ("arm64", "v8"):
-        value = Platform(value.os, value.architecture)
-    return value, _text(named, "os.version", "")
+    if _text(descriptor, "mediaType") not in MANIFEST_TYPES:
+        raise NotProven(f"the entry for {value} is no image manifest")
+    return _normal(value), _text(named, "os.version", "") if value.os == "windows" else ""
+
+
+def _normal(value: Platform) -> Platform:
+    """As containerd reads a platform: other names and default variants are the same platform."""
+    system, architecture = value.os.lower(), value.architecture.lower()
+    architecture = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)
+    default = {"amd64": "v1", "arm64": "v8"}.get(architecture)
+    return Platform(system, architecture, "" if value.variant == default else value.variant)
 
 
 def _text(mapping: Mapping[str, object], key: str, default: str | None = None) -> str:

@@ -38,6 +38,23 @@ def _is_shown(char: str) -> bool:
     return char.isprintable() or (char.isspace() and char not in "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029")
 
 
+_COMMAND = re.compile(r"^([ \t]*):(?=:)|##(?=\[)", re.MULTILINE)
+_UNSEEN = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|#(?=\\[)")
+
+
+def no_command(text: str) -> str:
+    """`text` in which GitHub's runner, which reads all that a step prints, finds no workflow command.
+
+    It takes `::` at the beginning of a line, and `##[` anywhere in it.
+    """
+    return _COMMAND.sub(lambda match: f"{match[1]}: " if match[1] is not None else "# #", text)
+
+
+def json_line(document: bytes) -> str:
+    """JSON for a terminal or a log: the same document, its invisible characters and `##[` escaped."""
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
+
+
 def plain(text: str, limit: int) -> str:
     """One line of at most `limit` characters, safe for a terminal; a cut is shown by `…`. Never raises."""
     if limit < 1:

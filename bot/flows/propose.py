@@ -28,7 +28,7 @@ from bot.core.proposal import (
     title,
 )
 from bot.core.pull_request import body
-from bot.errors import ForgeError
+from bot.errors import ForgeError, PinError
 from bot.flows.upgrade import Ground, Result, plan
 
 
@@ -206,6 +206,9 @@ def _same_files(plan: Plan, forge: Forge, base: Commit) -> Mapping[str, Blob]:
     blobs = forge.blobs(base, sources)
     if any(path not in blobs or blobs[path].sha != blob_id(source.data) for path, source in sources.items()):
         raise _BaseMoved(blobs)
+    linked = [path for path in sources if blobs[path].mode not in {"100644", "100755"}]
+    if linked:
+        raise PinError("it is no plain file on the base", where=linked[0], next_step="Name the file itself.")
     return blobs
 
 

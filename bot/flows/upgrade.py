@@ -12,7 +12,7 @@ from bot.core.model import Image, SourceFile
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan, decide
 from bot.core.text import plain
 from bot.core.versions import Ref
-from bot.errors import BotError, PolicyError
+from bot.errors import BotError, Bug, PolicyError
 from bot.flows.observe import Files, Upstream, observe, read_pinned
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def plan(image: Image, ground: Ground, wanted: Ref | None) -> Outcome:
         return decide(observe(image, pinned, ground.upstream(image), wanted))
     except BotError as error:
         return Blocked.by(error, image, current=pinned.pin if pinned else None)
+    except Exception as error:  # noqa: BLE001 - what is wrong with one image does not hide the others
+        return Blocked.by(Bug.of(error), image, current=pinned.pin if pinned else None)
 
 
 def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
@@ -112,6 +114,8 @@ def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> Itera
                     yield on_plan(outcome)
                 except BotError as error:
                     yield Result(Blocked.by(error, outcome.image, plan=outcome))
+                except Exception as error:  # noqa: BLE001 - as above
+                    yield Result(Blocked.by(Bug.of(error), outcome.image, plan=outcome))
             case _:
                 yield Result(outcome)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ def _locate_one(source: SourceFile, site: DockerfileSite, name: str, field: Fiel
 
 
 @lru_cache(maxsize=4)  # one file may hold the pins of many images
-def _defaults(source: SourceFile) -> Mapping[str, tuple[Node, ...]]:
+def _defaults(source: SourceFile) -> Mapping[str, Sequence[Node]]:
     """All `NAME=VALUE` pairs of `ARG` instructions, `ONBUILD ARG` among them, by name."""
     from tree_sitter_containerfile import language  # noqa: PLC0415 - loaded only where a Dockerfile holds a pin
 
@@ -66,13 +66,13 @@ def _defaults(source: SourceFile) -> Mapping[str, tuple[Node, ...]]:
         for outer in root.children
         for inner in (outer.children if outer.type == "onbuild_instruction" else (outer,))
     ]
-    found: dict[str, tuple[Node, ...]] = {}
+    found: dict[str, list[Node]] = {}
     for instruction in instructions:
         for pair in instruction.children if instruction.type == "arg_instruction" else ():
             name = pair.child_by_field_name("name")
             if name is not None and any(child.type == "=" for child in pair.children):
                 key = source.data[name.start_byte : name.end_byte].decode()
-                found[key] = (*found.get(key, ()), pair)
+                found.setdefault(key, []).append(pair)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -60,18 +60,18 @@ def locate(source: SourceFile, site: TerraformSite) -> tuple[Held, ...]:
 
 
 @lru_cache(maxsize=4)  # one file may hold the pins of many images
-def _variables(source: SourceFile) -> Mapping[str, tuple[Node, ...]]:
+def _variables(source: SourceFile) -> Mapping[str, Sequence[Node]]:
     """All `variable` blocks at the top level, by name."""
     from tree_sitter_hcl import language  # noqa: PLC0415 - loaded only where Terraform holds a pin
 
     root = parse_without_error(source, language, "HCL")
-    found: dict[str, tuple[Node, ...]] = {}
+    found: dict[str, list[Node]] = {}
     for body in root.children:
         for block in body.children if body.type == "body" else ():
             labels = [child for child in block.children if child.type in {"identifier", "string_lit"}]
             words = [source.data[child.start_byte : child.end_byte].decode().strip('"') for child in labels]
             if block.type == "block" and words[0] == "variable" and len(words) > 1:
-                found[words[1]] = (*found.get(words[1], ()), block)
+                found.setdefault(words[1], []).append(block)
     return found
 
 
