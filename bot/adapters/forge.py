@@ -17,6 +17,7 @@ from github import Auth, Github, GithubException
 from requests import RequestException
 
 from bot import __version__
+from bot.adapters import answers
 from bot.beside import beside
 from bot.clock import Clock
 from bot.core.model import SourceFile
@@ -31,67 +32,6 @@ _PROXY = "Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's pla
 _CONTINUE = "Nothing was lost: run it again later, it continues where it stopped."
 _T = TypeVar("_T")
 _NOT_FOUND, _INVALID, _TOO_MANY, _SERVER_ERRORS = 404, 422, 429, 500
-
-
-class _Repository(msgspec.Struct):
-    default_branch: str
-
-
-class _Sha(msgspec.Struct):
-    sha: str
-
-
-class _Commit(msgspec.Struct):
-    message: str
-    tree: _Sha
-    parents: list[_Sha] = []
-
-
-class _Head(msgspec.Struct):
-    sha: str
-    commit: _Commit | None = None
-    parents: list[_Sha] | None = None
-
-
-class _Branch(msgspec.Struct):
-    commit: _Head
-
-
-class _Entry(msgspec.Struct):
-    path: str
-    mode: str
-    type: str
-    sha: str
-
-
-class _Tree(msgspec.Struct):
-    sha: str
-    tree: list[_Entry] = []
-    truncated: bool = False
-
-
-class _Content(msgspec.Struct):
-    content: str
-
-
-class _Owner(msgspec.Struct):
-    full_name: str = ""
-
-
-class _Side(msgspec.Struct):
-    ref: str
-    repo: _Owner | None = None
-
-
-class _Pull(msgspec.Struct):
-    number: int
-    state: str
-    title: str
-    html_url: str
-    head: _Side
-    base: _Side
-    body: str | None = None
-    merged_at: str | None = None
 
 
 class Forge:
@@ -129,7 +69,7 @@ class Forge:
     def base(self) -> str:
         """The branch that pull requests go to."""
         if not self._base:
-            found = self._read("", _Repository)
+            found = self._read("", answers.Repository)
             if found is None:
                 raise self._error(_NOT_FOUND, "")
             self._base = found.default_branch
@@ -137,12 +77,12 @@ class Forge:
 
     def head(self, branch: str) -> Commit | None:
         """The commit at the head of a branch; None where there is no branch."""
-        found = self._read(f"/branches/{quote(branch)}", _Branch)
+        found = self._read(f"/branches/{quote(branch)}", answers.Branch)
         if found is None:
             return None
         sha, commit, parents = found.commit.sha, found.commit.commit, found.commit.parents
         if commit is None or parents is None:  # GitHub sends the whole commit with the branch; look-alikes may not
-            commit = self._read(f"/git/commits/{sha}", _Commit)
+            commit = self._read(f"/git/commits/{sha}", answers.Commit)
             if commit is None:
                 raise self._error(_NOT_FOUND, f"/git/commits/{sha}")
             parents = commit.parents
@@ -160,7 +100,7 @@ class Forge:
             if name is None or name.mode not in {"100644", "100755"}:
                 what = "there is no such file" if name is None else f"it is no plain file (mode {name.mode})"
                 raise PinError(f"{what} on the base", where=path, next_step="Mend `file` in gateway-bot.toml.")
-            blob = self._read(f"/git/blobs/{name.sha}", _Content)
+            blob = self._read(f"/git/blobs/{name.sha}", answers.Content)
             if blob is None:
                 raise self._error(_NOT_FOUND, f"/git/blobs/{name.sha}")
             try:
@@ -176,7 +116,7 @@ class Forge:
         """All pull requests from this branch of this very repository to `base`, newest first."""
         owner = self._repository.partition("/")[0]
         query = urlencode({"head": f"{owner}:{branch}", "base": base, "state": "all", "per_page": 100})
-        found = self._read(f"/pulls?{query}", list[_Pull]) or []
+        found = self._read(f"/pulls?{query}", list[answers.Pull]) or []
         # What comes back is checked again: a filter that GitHub does not understand returns all
         return [
             _pull_request(pull)
@@ -191,14 +131,14 @@ class Forge:
         entries = []
         for path, data in contents.items():
             blob = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
-            sha = self._write("POST", "/git/blobs", blob, _Sha).sha
+            sha = self._write("POST", "/git/blobs", blob, answers.Sha).sha
             entries.append({"path": path, "mode": blobs[path].mode, "type": "blob", "sha": sha})
-        return self._write("POST", "/git/trees", {"base_tree": base.tree, "tree": entries}, _Sha).sha
+        return self._write("POST", "/git/trees", {"base_tree": base.tree, "tree": entries}, answers.Sha).sha
 
     def commit(self, message: str, tree: str, parents: Sequence[str]) -> str:
         """A commit without author and committer: GitHub puts in the token's own, and signs it."""
         return self._write(
-            "POST", "/git/commits", {"message": message, "tree": tree, "parents": list(parents)}, _Sha
+            "POST", "/git/commits", {"message": message, "tree": tree, "parents": list(parents)}, answers.Sha
         ).sha
 
     def set_branch(self, branch: str, commit: str, *, before: str | None) -> None:
@@ -210,7 +150,7 @@ class Forge:
             else:
                 self._write("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit}, msgspec.Raw)
         except _Refused as refused:
-            now = self._read(f"/branches/{quote(branch)}", _Branch)
+            now = self._read(f"/branches/{quote(branch)}", answers.Branch)
             if now is not None and now.commit.sha == commit:
                 return  # the answer was lost, the work was done
             if refused.status == _INVALID and (now.commit.sha if now else None) != before:
@@ -220,7 +160,9 @@ class Forge:
     def open(self, branch: str, base: str, title: str, body: str) -> PullRequest:
         """Open a pull request, or find the one that a doubtful or refused create left open."""
         try:
-            made = self._write("POST", "/pulls", {"head": branch, "base": base, "title": title, "body": body}, _Pull)
+            made = self._write(
+                "POST", "/pulls", {"head": branch, "base": base, "title": title, "body": body}, answers.Pull
+            )
         except _Refused:
             existing = next((pull for pull in self.pulls(branch, base) if pull.is_open), None)
             if existing is None:
@@ -232,14 +174,14 @@ class Forge:
         """Set title and body; doing it twice is the same as once."""
         self._write("PATCH", f"/pulls/{pull.number}", {"title": title, "body": body}, msgspec.Raw)
 
-    def _entries(self, tree: str, paths: Iterable[str]) -> dict[str, _Entry]:
+    def _entries(self, tree: str, paths: Iterable[str]) -> dict[str, answers.Entry]:
         """The entries of these files: one request, or one a folder where the repository is too large for that."""
         wanted = set(paths)
         whole = self._tree(f"{tree}?recursive=1")
         if not whole.truncated:
             return {entry.path: entry for entry in whole.tree if entry.path in wanted}
-        found: dict[str, _Entry] = {}
-        folders: dict[str, _Tree] = {"": self._tree(tree)}
+        found: dict[str, answers.Entry] = {}
+        folders: dict[str, answers.Tree] = {"": self._tree(tree)}
         for path in sorted(wanted):
             entry, walked = None, ""
             for part in path.split("/"):
@@ -254,8 +196,8 @@ class Forge:
                 found[path] = entry
         return found
 
-    def _tree(self, name: str) -> _Tree:
-        found = self._read(f"/git/trees/{name}", _Tree)
+    def _tree(self, name: str) -> answers.Tree:
+        found = self._read(f"/git/trees/{name}", answers.Tree)
         if found is None:
             raise self._error(_NOT_FOUND, f"/git/trees/{name}")
         return found
@@ -333,7 +275,7 @@ class _Refused(BotError):
         self.exit_code = kind.exit_code
 
 
-def _pull_request(pull: _Pull) -> PullRequest:
+def _pull_request(pull: answers.Pull) -> PullRequest:
     return PullRequest(
         number=pull.number,
         url=pull.html_url,
