@@ -28,7 +28,7 @@ from bot.core.model import (
     Site,
     TerraformSite,
 )
-from bot.core.reference import is_loopback, parse_repository
+from bot.core.reference import is_host, is_loopback, parse_repository
 from bot.errors import UsageError
 
 FILE = "gateway-bot.toml"
@@ -162,8 +162,8 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """The environment, checked; the process's own unless another is given. Raises UsageError without secrets."""
     environ = os.environ if environ is None else environ
     api_url = environ.get("GITHUB_API_URL", "").rstrip("/") or "https://api.github.com"
-    match = re.fullmatch(r"(https?)://([A-Za-z0-9.-]+(?::[0-9]+)?|\[::1\](?::[0-9]+)?)(?:/[A-Za-z0-9._/-]*)?", api_url)
-    if match is None or (match[1] == "http" and not is_loopback(match[2])):
+    match = re.fullmatch(r"(https?)://([^/]+)(?:/[A-Za-z0-9._/-]*)?", api_url)
+    if match is None or not is_host(match[2]) or (match[1] == "http" and not is_loopback(match[2])):
         raise UsageError(
             "GITHUB_API_URL is no HTTPS address of an API (plain HTTP is for loopback only)",
             where="GITHUB_API_URL",

@@ -12,7 +12,7 @@ from bot import __version__
 from bot.beside import beside
 from bot.clock import Clock
 from bot.core.distribution import retry_after
-from bot.errors import IntegrityError, ServiceError
+from bot.errors import IntegrityError, ServiceError, UsageError
 
 ATTEMPTS = 4
 DEADLINE_SECONDS = 120.0
@@ -38,7 +38,14 @@ def new_client() -> httpx.Client:
     }
     # one layer of gzip at most: what comes out of a chunk of it stays small
     headers = {"User-Agent": f"gateway-bot/{__version__}", "Accept-Encoding": "gzip"}
-    return httpx.Client(headers=headers, mounts=direct)
+    try:
+        return httpx.Client(headers=headers, mounts=direct)
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"a proxy or a file of certificates that the environment names cannot be used: {type(error).__name__}",
+            where="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
+            next_step="Mend the one that is wrong, or unset it.",
+        ) from None
 
 
 class Http:

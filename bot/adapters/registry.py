@@ -6,6 +6,7 @@ registry token specification, which all registries follow.
 
 from __future__ import annotations
 
+import re
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -205,7 +206,7 @@ class Registry:
             return ""
         token = _decode(answer, _Token)
         text = token.token or token.access_token
-        if not text or not text.isascii() or not text.isprintable():
+        if not re.fullmatch("[!-~]+", text):
             raise IntegrityError(
                 "the token service answered without a token",
                 where=answer.url,

@@ -47,11 +47,13 @@ class Login(msgspec.Struct, frozen=True):
 
 
 def parse_challenge(header: str) -> Challenge | None:
-    """The first challenge of a WWW-Authenticate header that can be answered, or None."""
+    """The challenge of a WWW-Authenticate header to answer, or None: bearer before basic, which needs a login."""
+    basic = None
     for match in re.finditer(r"(?:^|,\s*)(bearer|basic)(?:\s+|$)", header, re.IGNORECASE):
         scheme = match.group(1).lower()
         if scheme == "basic":
-            return Challenge("basic")
+            basic = Challenge("basic")
+            continue
         params: dict[str, str] = {}
         position = match.end()
         while found := _PARAM.match(header, position):
@@ -60,7 +62,7 @@ def parse_challenge(header: str) -> Challenge | None:
             position = found.end()
         if params.get("realm"):
             return Challenge("bearer", params["realm"], params.get("service", ""))
-    return None
+    return basic
 
 
 def is_own_realm(realm: str, registry_host: str) -> bool:

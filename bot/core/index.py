@@ -7,6 +7,7 @@ the header and in the body, and a body is an index or a manifest, never both (CV
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -32,6 +33,8 @@ MAX_BYTES = 8 * 1024 * 1024
 
 _KNOWN = {"mediaType", "schemaVersion", "manifests", "layers", "config"}
 _CASED = {key.casefold() for key in _KNOWN}
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_MAX_ENTRIES = 200
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -133,6 +136,8 @@ def _platforms(document: Mapping[str, object]) -> tuple[Platform, ...]:
     entries = document["manifests"]
     if not isinstance(entries, list):
         raise NotProven("`manifests` is no list")
+    if len(entries) > _MAX_ENTRIES:
+        raise NotProven(f"it has {len(entries)} entries; no image has more than {_MAX_ENTRIES}")
     found = [platform for entry in entries if (platform := _platform(entry)) is not None]
     digests = [entry["digest"] for entry in entries]
     if len(set(digests)) != len(digests):
@@ -158,7 +163,7 @@ def _platform(entry: object) -> tuple[Platform, str] | None:
     if not isinstance(platform, dict):
         raise NotProven(f"entry {descriptor['digest']} names no platform")
     named = cast("dict[str, object]", platform)
-    value = Platform(_text(named, "os"), _text(named, "architecture"), _text(named, "variant", ""))
+    value = Platform(_name(named, "os"), _name(named, "architecture"), _name(named, "variant", ""))
     annotations = descriptor.get("annotations")
     if isinstance(annotations, dict) and _ATTESTATION in annotations:
         if (value.os, value.architecture) != ("unknown", "unknown"):
@@ -175,6 +180,14 @@ def _normal(value: Platform) -> Platform:
     architecture = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)
     default = {"amd64": "v1", "arm64": "v8"}.get(architecture)
     return Platform(system, architecture, "" if value.variant == default else value.variant)
+
+
+def _name(mapping: Mapping[str, object], key: str, default: str | None = None) -> str:
+    """A word such as `linux`: it stands in reports, so nothing else passes."""
+    value = _text(mapping, key, default)
+    if not _NAME.fullmatch(value) and value != default:
+        raise NotProven(f"`{key}` of an entry is no name: {value[:40]!r}")
+    return value
 
 
 def _text(mapping: Mapping[str, object], key: str, default: str | None = None) -> str:

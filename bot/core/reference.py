@@ -20,9 +20,12 @@ Tag = NewType("Tag", str)
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?"
+)
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
+_LOOPBACK = re.compile(r"localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|\[::1\]")
+_LAST_PORT = 65535
 
 
 def parse_digest(text: str) -> Digest:
@@ -72,6 +75,12 @@ class Reference(msgspec.Struct, frozen=True):
         return f"{self.repository}{tag}{digest}"
 
 
+def is_host(text: str) -> bool:
+    """Whether `text` is a host's name or address, with or without a port."""
+    match = _HOST.fullmatch(text)
+    return match is not None and (match[1] is None or 0 < int(match[1]) <= _LAST_PORT)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without port, is this machine."""
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -82,7 +91,7 @@ def parse_repository(text: str) -> Repository:
     """`HOST[:PORT]/PATH`. The host is never guessed. Raises ValueError."""
     host, slash, path = text.partition("/")
     names_host = "." in host or ":" in host or host == "localhost"
-    if not (slash and names_host and _HOST.fullmatch(host) and _PATH.fullmatch(path)):
+    if not (slash and names_host and is_host(host) and _PATH.fullmatch(path)):
         raise ValueError(f"{text[:200]!r} is no repository: HOST/PATH was expected, as in ghcr.io/owner/name")
     return Repository(host, path)
 
@@ -91,6 +100,8 @@ def parse_reference(text: str) -> Reference:
     """A repository with a tag, a digest, or both. Raises ValueError."""
     rest, at, digest = text.partition("@")
     head, colon, tag = rest.rpartition(":")
+    if colon and not tag:
+        raise ValueError(f"{text[:200]!r} has an empty tag")
     if not colon or "/" in tag:
         head, tag = rest, ""
     if not at and not tag:

@@ -1,0 +1,95 @@
+"""The program in processes of its own, and several images in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.flows.conftest import DOWNSTREAM, PROJECT, Town
+
+
+def program(town: Town, *args: str, line: str = "{}") -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own; `line` puts it into a line of bash."""
+    command = f"'{sys.executable}' -m bot.cli -C '{town.root}' {' '.join(args)}"
+    environ = {**os.environ, **town.environ}
+    script = f"set -o pipefail; {line.format(command)}"
+    return subprocess.run(["bash", "-c", script], cwd=PROJECT, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("line", ["{} | true", "{} >&-", "{} 2>&-", "{} >/dev/null 2>&1"])
+def test_a_stream_that_nobody_reads_makes_no_noise(town: Town, line: str) -> None:
+    done = program(town, "config", "schema", line=line)
+
+    assert done.stderr == ""
+    assert done.returncode in {0, 1}
+
+
+def test_a_terminal_without_unicode_is_spoken_to(town: Town) -> None:
+    town.environ["PYTHONIOENCODING"] = "ascii"
+
+    done = program(town, "plan")
+
+    assert "upgrade v1.3.1 -> v1.4.1" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_two_runs_at_once_end_in_one_pull_request_and_one_branch(town: Town) -> None:
+    done = program(town, "propose", line="{0} & {0}; first=$?; wait $!; exit $((first + $?))")
+
+    branches = [ref for ref in town.github.repositories[DOWNSTREAM].refs if "gateway-bot/" in ref]
+    assert len(branches) == 1
+    assert len(town.github.pulls(DOWNSTREAM)) == 1
+    assert (done.returncode, done.stdout.count("upgrade v1.3.1 -> v1.4.1")) == (0, 2)
+
+
+def with_another_image(town: Town, host: str) -> None:
+    """A second image before the first, whose registry is at `host`."""
+    town.github.create_repository("other/image")
+    town.github.add_release("other/image", "v1.1.0")
+    other = (
+        f'[[image]]\nname = "other"\nregistry = "{host}/other/image"\ngithub = "other/image"\n'
+        '[[image.pins]]\ntype = "dotenv"\nfile = "other.env"\nkeys = { REF = "ref", DIGEST = "digest" }\n'
+    )
+    town.write("other.env", f"REF=v1.0.0\nDIGEST=sha256:{'0' * 64}\n")
+    town.write("gateway-bot.toml", f"{other}{town.text('gateway-bot.toml')}")
+    town.github.commit(DOWNSTREAM, "main", town.checkout())
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "propose"])
+def test_an_image_whose_registry_is_down_does_not_stop_the_others(town: Town, command: str) -> None:
+    with_another_image(town, "127.0.0.1:9")
+
+    run = town.run(command, "--json")
+
+    outcomes = {line["image"]: line["outcome"] for line in map(json.loads, run.out.splitlines())}
+    assert outcomes == {"other": "blocked", "agentgateway": "propose"}
+    assert ("v1.4.1" in town.text("versions.env")) == (command == "apply")
+    assert len(town.github.pulls(DOWNSTREAM)) == (command == "propose")
+    assert run.code == 4
+
+
+def test_an_image_whose_file_is_missing_does_not_stop_the_check_of_the_others(town: Town) -> None:
+    with_another_image(town, "127.0.0.1:9")
+    (town.root / "other.env").unlink()
+
+    run = town.run("check", "--json")
+
+    answers = {line["image"]: line["ok"] for line in map(json.loads, run.out.splitlines())}
+    assert answers == {"other": False, "agentgateway": True}
+    assert run.code == 3
+
+
+def test_one_image_is_chosen_by_name(town: Town) -> None:
+    with_another_image(town, "127.0.0.1:9")
+
+    run = town.run("plan", "--image", "agentgateway", "--json")
+    bare = town.run("resolve", "v1.4.1")
+    named = town.run("resolve", "v1.4.1", "--image", "agentgateway")
+    to = town.run("plan", "--to", "v1.4.1")
+
+    assert run.json["image"] == "agentgateway"
+    assert (run.code, bare.code, named.code, to.code) == (0, 2, 0, 2)
