@@ -91,6 +91,7 @@ class _Policy(_Table, frozen=True):
     channel: Channel = "stable"
     platforms: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("linux/amd64", "linux/arm64")
     grace_hours: Annotated[int, msgspec.Meta(ge=0, le=24 * 30)] = 24
+    cooldown_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 0
 
 
 class _Image(_Table, frozen=True):
@@ -221,6 +222,8 @@ def _image(entry: _Image, at: str) -> Image:
         raise _invalid(f"{at}.name: a name is one line")
     if entry.github and not re.fullmatch(_SLUG, entry.github):
         raise _invalid(f"{at}.github: {entry.github[:80]!r} is not OWNER/NAME")
+    if entry.policy.cooldown_days and not entry.github:
+        raise _invalid(f"{at}.policy.cooldown_days: a registry's tags have no dates, so it needs `github`")
     for template in entry.tags:
         if template.count("{ref}") + template.count("{version}") != 1:
             raise _invalid(f"{at}.tags: {template[:80]!r} must hold {{ref}} or {{version}}, once")
@@ -273,7 +276,13 @@ def _policy(entry: _Policy, at: str) -> Policy:
             raise _invalid(f"{at}.platforms: {text[:80]!r} is no platform, as in 'linux/arm64'")
         variant = rest[1] if len(rest) > 1 and (rest[0], rest[1]) != ("arm64", "v8") else ""
         platforms.append(Platform(system, rest[0], variant))
-    return Policy(entry.allow, entry.channel, tuple(platforms), timedelta(hours=entry.grace_hours))
+    return Policy(
+        entry.allow,
+        entry.channel,
+        tuple(platforms),
+        timedelta(hours=entry.grace_hours),
+        timedelta(days=entry.cooldown_days),
+    )
 
 
 def _site(entry: _Dotenv | _Terraform | _Dockerfile | _Markdown | _Pattern, at: str) -> Site:

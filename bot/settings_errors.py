@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 _NAMES = (
     *("base", "image", "name", "registry", "pins", "github", "tags", "policy"),
-    *("allow", "channel", "platforms", "grace_hours"),
+    *("allow", "channel", "platforms", "grace_hours", "cooldown_days"),
     *("type", "file", "keys", "other_keys", "variable", "holds", "args", "begin", "end", "row", "column", "pattern"),
 )
 _FIELDS = "ref, version, digest or image"

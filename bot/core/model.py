@@ -63,6 +63,8 @@ class Policy(msgspec.Struct, frozen=True):
     platforms: tuple[Platform, ...] = (Platform("linux", "amd64"), Platform("linux", "arm64"))
     grace: timedelta = timedelta(hours=24)
     """How long a release may be without its image before that is an error."""
+    cooldown: timedelta = timedelta(0)
+    """How old a release has to be, unless its notes name an advisory."""
 
 
 class DotenvSite(msgspec.Struct, frozen=True):

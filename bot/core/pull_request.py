@@ -10,6 +10,7 @@ from bot.core.notes import release_notes
 from bot.core.notes.inline import link
 from bot.core.plan import Plan
 from bot.core.report import short
+from bot.core.selection import in_haste
 
 LIMIT = 58_000
 """Characters; GitHub refuses bodies over 65,536."""
@@ -34,8 +35,14 @@ def _verdict(plan: Plan) -> str:
     was = plan.current.version
     return (
         f"**{plan.image.name} {pin.version}**, a {was.jump_to(pin.version)} upgrade from {was}, is {why}; "
-        f"its multi-arch digest is proven and {checked}."
+        f"its multi-arch digest is proven and {checked}.{_haste(plan)}"
     )
+
+
+def _haste(plan: Plan) -> str:
+    """Said as long as the policy has a cooldown, so that the text does not change when it would be over."""
+    advisory = in_haste(plan.release, plan.image.policy)
+    return f" It does not wait for the cooldown: its notes name {advisory}." if advisory else ""
 
 
 def _what_changes(plan: Plan) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 
+from bot.core.advisories import advisory_in
 from bot.core.model import Pin, Policy, Release
 from bot.core.versions import Ref, Version, parse_version, why_no_release
 
@@ -55,13 +57,13 @@ def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
     return enough
 
 
-def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Ref | None) -> Selection:
+def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Ref | None, now: datetime) -> Selection:
     """The newest release that the policy allows and that is newer than the pin; `wanted` narrows it to one.
 
     What a person asks for by name passes the same policy: it chooses among what is allowed.
     """
     in_range = _range(policy.allow)
-    refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range)) is not None}
+    refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range, now)) is not None}
     ordered = _newest_first(releases)
     allowed = [release for release in ordered if release.ref not in refused]
     newest = next(iter(allowed), None)
@@ -74,6 +76,11 @@ def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Re
     return Selection(considered, picked, f"{picked.ref} is {_among_allowed(picked, newest, picked, wanted)}")
 
 
+def in_haste(release: Release, policy: Policy) -> str:
+    """The advisory for which a release does not wait out the policy's cooldown, or nothing."""
+    return advisory_in(release.notes) if policy.cooldown else ""
+
+
 def between(releases: Sequence[Release], current: Version, candidate: Version) -> tuple[Release, ...]:
     """The releases whose notes a reviewer wants: above the pin, up to the candidate, newest first."""
     found = [r for r in releases if not r.draft and r.version is not None and current < r.version <= candidate]
@@ -81,7 +88,9 @@ def between(releases: Sequence[Release], current: Version, candidate: Version) -
     return tuple(_newest_first(found))
 
 
-def _why_not(release: Release, current: Pin, policy: Policy, in_range: Callable[[Version], bool]) -> str | None:
+def _why_not(
+    release: Release, current: Pin, policy: Policy, in_range: Callable[[Version], bool], now: datetime
+) -> str | None:
     """Why a release is passed over, or None."""
     prereleases = policy.channel == "prerelease"
     version = release.version
@@ -96,6 +105,12 @@ def _why_not(release: Release, current: Pin, policy: Policy, in_range: Callable[
         return f"older than the pin {current.ref}"
     if not in_range(version):
         return f"outside the allowed range {policy.allow}"
+    if policy.cooldown and not in_haste(release, policy):
+        if release.published is None:
+            return "its date is not known, so its cooldown cannot be counted"
+        until = release.published + policy.cooldown
+        if now < until:
+            return f"cooling until {until:%Y-%m-%d %H:%M} UTC"
     return None
 
 

@@ -69,7 +69,8 @@ def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None
         asked.exception()  # waits: an error leaves no request open behind it
         raise
     found = asked.result()
-    selection = select(releases, pinned.pin, image.policy, wanted)
+    now = upstream.clock.now()
+    selection = select(releases, pinned.pin, image.policy, wanted, now)
     candidate = prove(image, selection.release, upstream.registry) if selection.release else None
     if found is not None:  # the tag that answered is the pin's
         pin = msgspec.structs.replace(pinned.pin, tag=parse_tag(found[0]))
@@ -81,7 +82,7 @@ def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None
         selection=selection,
         pinned_index=found[1] if found else None,
         candidate=candidate,
-        now=upstream.clock.now(),
+        now=now,
         wanted=wanted,
     )
 

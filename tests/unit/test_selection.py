@@ -7,19 +7,19 @@ import pytest
 from bot.core.model import Policy, Release
 from bot.core.selection import Considered, between, covers, select
 from bot.core.versions import Ref
-from tests.unit.values import RELEASES, pin, release, version
+from tests.unit.values import NOW, RELEASES, pin, release, version
 
 NEWEST = "the newest release that the policy allows"
 
 
 def chosen(releases: Sequence[Release], policy: Policy | None = None, wanted: str | None = None) -> dict[str, str]:
     """Every release with its reason; the picked one is marked by `*`."""
-    selection = select(releases, pin(), policy or Policy(), Ref(wanted) if wanted else None)
+    selection = select(releases, pin(), policy or Policy(), Ref(wanted) if wanted else None, NOW)
     return {f"{'*' if entry.picked else ''}{entry.ref}": entry.reason for entry in selection.considered}
 
 
 def why(releases: Sequence[Release], policy: Policy | None = None, wanted: str | None = None) -> str:
-    return select(releases, pin(), policy or Policy(), Ref(wanted) if wanted else None).reason
+    return select(releases, pin(), policy or Policy(), Ref(wanted) if wanted else None, NOW).reason
 
 
 def test_every_release_has_its_reason_newest_first() -> None:
@@ -122,7 +122,7 @@ def test_what_the_policy_refuses_is_refused_by_name_too(wanted: str, reason: str
     extra = ("v1.2.0", "v2.0.0", "v1.5.0-rc.1", "v0.0.0")
     releases = (*RELEASES, *map(release, extra), release("v1.4.2", draft=True))
 
-    selection = select(releases, pin(), Policy(allow="<2"), Ref(wanted))
+    selection = select(releases, pin(), Policy(allow="<2"), Ref(wanted), NOW)
 
     assert selection.release is None
     assert f"{wanted} was asked for: {reason}" == selection.reason
@@ -216,7 +216,7 @@ def test_a_candidate_that_is_a_prerelease_brings_its_own_notes() -> None:
 
 
 def test_what_was_considered_is_a_value() -> None:
-    selection = select(RELEASES, pin(), Policy(), None)
+    selection = select(RELEASES, pin(), Policy(), None, NOW)
 
     assert selection.release is RELEASES[0]
     assert selection.considered[0] == Considered(Ref("v1.4.1"), picked=True, reason=NEWEST)

@@ -99,7 +99,7 @@ def observed(
     policy = policy or Policy()
     held = pinned(files)
     ref = Ref(wanted) if wanted else None
-    selection = select(releases, held.pin, policy, ref)
+    selection = select(releases, held.pin, policy, ref, NOW)
     chosen = selection.release
     candidate = Candidate(pin(chosen.ref, digest), platforms) if chosen is not None and digest else None
     return Observed(
