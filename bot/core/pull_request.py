@@ -6,7 +6,7 @@ Nothing here changes from run to run while the facts stay the same, so that an o
 from __future__ import annotations
 
 from bot.core.gates import Verdict
-from bot.core.notes import release_notes
+from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link
 from bot.core.plan import Plan
 from bot.core.report import short
@@ -20,7 +20,8 @@ _MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "u
 
 def body(plan: Plan) -> str:
     """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first."""
-    above = "\n\n".join((_verdict(plan), _what_changes(plan), _gates(plan), _what_to_do(plan)))
+    parts = (_verdict(plan), _what_changes(plan), _gates(plan), _signs(plan), _what_to_do(plan))
+    above = "\n\n".join(filter(None, parts))
     opening = f"<details>\n<summary>Release notes ({len(plan.notes)})</summary>\n\n"
     closing = "\n\n</details>\n"
     notes = release_notes(plan.notes, LIMIT - len(above) - len(opening) - len(closing) - 2)
@@ -69,6 +70,12 @@ def _gates(plan: Plan) -> str:
         repeat = f" (`{gate.repeat}`)" if gate.repeat else ""
         lines.append(f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}{repeat}")
     return "\n".join(lines)
+
+
+def _signs(plan: Plan) -> str:
+    """What in the notes sounds like a breaking change, quoted; no section where nothing does."""
+    signs = breaking_signs(plan.notes)
+    return f"**The notes may speak of breaking changes:**\n\n{signs}" if signs else ""
 
 
 def _what_to_do(plan: Plan) -> str:

@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from bot.core.notes.blocks import inert
 from bot.core.notes.releases import release_notes
+from bot.core.notes.signs import breaking_signs
 
-__all__ = ["inert", "release_notes"]
+__all__ = ["breaking_signs", "inert", "release_notes"]

@@ -1,0 +1,47 @@
+"""Signs of breaking changes in release notes: the lines that a reviewer should see before all others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bot.core.model import Release
+from bot.core.notes.inline import words
+from bot.core.text import plain
+
+_SHOWN = 6
+_LENGTH = 160
+
+_WORDS = re.compile(
+    r"\b(?:breaking|backwards?[- ]incompatib\w*|incompatible|removed?|removes|renamed?|renames|deprecat\w*|migrat\w*"
+    r"|no longer|drops? support|dropped support|now requires?|must now)\b"
+    r"|^(?:feat|fix|refactor|perf|chore|build)(?:\([^)]{0,60}\))?!:",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s")
+_MARKS = re.compile(r"^[\s#>*+-]{0,12}(?:[0-9]{1,3}[.)]\s)?")
+
+
+def breaking_signs(releases: Sequence[Release]) -> str:
+    """A short list of the lines that sound like a breaking change, inert, newest release first; empty without any.
+
+    Upstream has no convention for them, so this reads words: it may find too much, and silence proves nothing.
+    """
+    found = [(release, line) for release in releases for line in _lines(release.notes)]
+    shown = [f"- {words(plain(release.ref, 60))}: {words(plain(line, _LENGTH))}" for release, line in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        shown.append(f"- and {len(found) - _SHOWN} more in the notes below")
+    return "\n".join(shown)
+
+
+def _lines(notes: str) -> list[str]:
+    """The lines with such a word, and every line below a heading with one, up to the next heading."""
+    found: dict[str, None] = {}
+    below = False
+    for line in notes.splitlines():
+        text = _MARKS.sub("", line).strip()
+        if _HEADING.match(line):
+            below = _WORDS.search(text) is not None
+        elif text and (below or _WORDS.search(text)):
+            found[text] = None
+    return list(found)
