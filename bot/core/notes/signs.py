@@ -11,6 +11,7 @@ from bot.core.text import plain
 
 _SHOWN = 6
 _LENGTH = 160
+_LINES = 2000
 
 _WORDS = re.compile(
     r"\b(?:breaking|backwards?[- ]incompatib\w*|incompatible|removed?|removes|renamed?|renames|deprecat\w*|migrat\w*"
@@ -19,6 +20,7 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s")
+_EMPHASIS = re.compile(r"\*\*|`")
 _MARKS = re.compile(r"^[\s#>*+-]{0,12}(?:[0-9]{1,3}[.)]\s)?")
 
 
@@ -38,8 +40,10 @@ def _lines(notes: str) -> list[str]:
     """The lines with such a word, and every line below a heading with one, up to the next heading."""
     found: dict[str, None] = {}
     below = False
-    for line in notes.splitlines():
-        text = _MARKS.sub("", line).strip()
+    for line in notes.split("\n", _LINES)[:_LINES]:
+        text = _EMPHASIS.sub("", _MARKS.sub("", line)).strip()
+        if text.startswith("Full Changelog"):
+            continue  # GitHub's own last line, below whatever heading came before
         if _HEADING.match(line):
             below = _WORDS.search(text) is not None
         elif text and (below or _WORDS.search(text)):

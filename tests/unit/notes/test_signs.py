@@ -40,7 +40,7 @@ def test_other_lines_are_not(notes: str) -> None:
 
 
 def test_all_that_stands_below_such_a_heading_counts() -> None:
-    found = signs("### Breaking changes\n* one\n\ntwo\n### Other\n* three")
+    found = signs("### Breaking changes\n* `one`\n\n**two**\n**Full Changelog**: x\n### Other\n* three")
 
     assert found == "- v1.0.0: one\n- v1.0.0: two"
 
