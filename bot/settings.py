@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bot.core.index import normal
 from bot.core.model import (
     Channel,
     DockerfileSite,
@@ -139,7 +140,7 @@ def read_settings(root: Path) -> Settings:
     try:
         if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
             raise _invalid(f"it is no plain file of at most {_MAX_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(
             "there are no settings",
@@ -274,8 +275,7 @@ def _policy(entry: _Policy, at: str) -> Policy:
         system, *rest = text.split("/")
         if len(rest) not in {1, 2} or not all(re.fullmatch(r"[a-z0-9_]+", part) for part in (system, *rest)):
             raise _invalid(f"{at}.platforms: {text[:80]!r} is no platform, as in 'linux/arm64'")
-        variant = rest[1] if len(rest) > 1 and (rest[0], rest[1]) != ("arm64", "v8") else ""
-        platforms.append(Platform(system, rest[0], variant))
+        platforms.append(normal(Platform(system, *rest)))
     return Policy(
         entry.allow,
         entry.channel,

@@ -19,9 +19,11 @@ def annotation(level: Literal["error", "warning", "notice"], title: str, text: s
 def append_summary(path: Path, markdown: str) -> None:
     """Add to the step summary, as far as it has room."""
     used = path.stat().st_size if path.exists() else 0
-    data = markdown.encode()[: max(0, MAX_SUMMARY - used - 1)]
-    with path.open("ab") as file:
-        file.write(data + b"\n")
+    room = MAX_SUMMARY - used - 1
+    if room >= 0:
+        whole = markdown.encode()[:room].decode(errors="ignore")
+        with path.open("ab") as file:
+            file.write(f"{whole}\n".encode())
 
 
 def _escaped(text: str) -> str:

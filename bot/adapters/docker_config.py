@@ -35,7 +35,7 @@ def login_for(directory: Path, host: str) -> Login | None:
     helpers = _table(document, "credHelpers")
     for name in names:
         helper = helpers.get(name) or document.get("credsStore")
-        if isinstance(helper, str) and (login := _ask_helper(helper, name)) is not None:
+        if isinstance(helper, str) and helper and (login := _ask_helper(helper, name)) is not None:
             return login
     auths = _table(document, "auths")
     for name in names:

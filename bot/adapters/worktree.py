@@ -39,7 +39,7 @@ class Worktree:
             )
         except (OSError, subprocess.SubprocessError):
             return []
-        names = listed.stdout.decode().split("\0")
+        names = os.fsdecode(listed.stdout).split("\0")
         return [
             name for name in names if name and (self._root / name).is_file() and not (self._root / name).is_symlink()
         ]

@@ -171,10 +171,10 @@ def _platform(entry: object) -> tuple[Platform, str] | None:
         return None
     if _text(descriptor, "mediaType") not in MANIFEST_TYPES:
         raise NotProven(f"the entry for {value} is no image manifest")
-    return _normal(value), _text(named, "os.version", "") if value.os == "windows" else ""
+    return normal(value), _text(named, "os.version", "") if value.os == "windows" else ""
 
 
-def _normal(value: Platform) -> Platform:
+def normal(value: Platform) -> Platform:
     """As containerd reads a platform: other names and default variants are the same platform."""
     system, architecture = value.os.lower(), value.architecture.lower()
     architecture = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)

@@ -67,7 +67,10 @@ def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Re
     ordered = _newest_first(releases)
     allowed = [release for release in ordered if release.ref not in refused]
     newest = next(iter(allowed), None)
-    picked = newest if wanted is None else next((r for r in allowed if _is_wanted(r, wanted)), None)
+    picked = newest
+    if wanted is not None:  # by its very name before another ref of the same version
+        named = sorted((r for r in allowed if _is_wanted(r, wanted)), key=lambda r: r.ref != wanted)
+        picked = next(iter(named), None)
     considered = tuple(
         Considered(r.ref, r is picked, refused.get(r.ref) or _among_allowed(r, newest, picked, wanted)) for r in ordered
     )

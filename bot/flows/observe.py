@@ -56,7 +56,7 @@ def read_pinned(image: Image, files: Files, allowed_keys: Mapping[str, frozenset
     pin = current_pin(image, held)
     written = {value.tag for place in held if place.field == "image" and (value := image_value(place)).tag}
     # a tag that stands in a file is the one that is pinned; a ref may map to several
-    tags = (pin.tag,) if written else image_tags(image.tags, pin.ref, pin.version)
+    tags = (pin.tag,) if pin.tag in written else image_tags(image.tags, pin.ref, pin.version)
     return Pinned(sources, held, pin, tags)
 
 

@@ -108,6 +108,8 @@ def propose(plan: Plan, forge: Forge, replan: Replan, log: Callable[[str], None]
             return _attempt(plan, forge, base, first=first)
         except _BaseMoved as moved:
             why = f"{base} is not what the plan was made from"
+            if not first:
+                break
             again = replan(forge.read(moved.files, plan.pinned.sources))
             if not isinstance(again, Plan):
                 return again

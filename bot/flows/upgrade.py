@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.core.wire import OutcomeJson
 
 
-_CODES = frozenset(range(2, 9))
+_CODES = frozenset(range(2, 8))
 
 
 class Result(msgspec.Struct, frozen=True):

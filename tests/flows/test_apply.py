@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.worktree import Worktree
-from tests.flows.conftest import PIN_FILES, PROJECT, Town
+from tests.flows.conftest import PIN_FILES, PROJECT, UPSTREAM, Town
 
 
 def test_every_place_changes_together_and_the_second_time_nothing_does(town: Town) -> None:
@@ -277,3 +277,49 @@ def test_nobody_else_writes_while_one_does(town: Town) -> None:
     with pytest.raises(Exception, match="changed while the plan was made"):
         tree.write(sources, {"versions.env": b"x"})
     assert (run.code, town.text("versions.env")) == (3, "changed meanwhile\n")
+
+
+def test_nothing_is_repaired_while_a_gate_refuses(town: Town) -> None:
+    drifted(town)
+    town.registry.push_image(UPSTREAM, "v1.3.1", variation="re-pushed")
+    before = [town.text(name) for name in PIN_FILES]
+
+    run = town.run("check", "--fix", "--online")
+
+    assert "not repaired while a gate refuses" in run.out
+    assert [town.text(name) for name in PIN_FILES] == before
+    assert run.code == 3
+
+
+@pytest.mark.parametrize("code", [0, 1, 8, 99])
+def test_a_blocked_plan_never_ends_in_success(town: Town, tmp_path: Path, code: int) -> None:
+    drifted(town)
+    saved = tmp_path / "plan.json"
+    town.run("plan", "--save", str(saved))
+    saved.write_text(json.dumps(json.loads(saved.read_text()) | {"exit_code": code}))
+
+    run = town.run("apply", "--plan", str(saved))
+
+    assert run.code == 6
+
+
+def test_a_plan_of_nothing_does_not_take_a_later_release(empty_town: Town, tmp_path: Path) -> None:
+    town, saved = empty_town, tmp_path / "plan.json"
+    town.release("v1.3.1")
+    town.pin("v1.3.1")
+    town.run("plan", "--save", str(saved))
+    town.release("v1.4.1")
+
+    run = town.run("apply", "--plan", str(saved), "--json")
+
+    assert "is for the next run" in run.json["reason"]
+    assert (run.code, run.json["outcome"]) == (0, "nothing_new")
+
+
+def test_a_saved_plan_takes_no_image(town: Town, tmp_path: Path) -> None:
+    saved = tmp_path / "plan.json"
+    town.run("plan", "--save", str(saved))
+
+    run = town.run("apply", "--plan", str(saved), "--image", "agentgateway")
+
+    assert run.code == 2

@@ -227,3 +227,35 @@ def test_explain_shows_a_hostile_ref_without_obeying_it(town: Town) -> None:
     assert "\x1b" not in run.out
     assert "\u202e" not in run.out
     assert not any(line.startswith("::error") for line in run.out.splitlines())
+
+
+def test_a_listing_cut_without_a_word_is_asked_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.adapters.registry._PAGE", 2)
+    tag_mode(town)
+    cut = Fault(answer=Response(200, b'{"tags": ["v1.3.1", "v1.4.0"]}'))
+    town.registry.intercept = lambda _, path: cut if path.endswith("?n=2") else None
+
+    run = town.run("plan", "--json")
+
+    assert run.json["candidate"]["ref"] == "v1.4.1"
+
+
+def test_tags_have_a_bound(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.adapters.registry.MAX_TAGS", 1)
+    monkeypatch.setattr("bot.adapters.registry._PAGE", 1)
+    tag_mode(town)
+
+    run = town.run("plan")
+
+    assert "does not end" in run.out
+    assert run.code == 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_not_accepted_is_for_a_person(town: Town, status: int) -> None:
+    town.github.intercept = lambda _, path: Fault(answer=Response(status, b"{}")) if "/releases" in path else None
+
+    run = town.run("plan")
+
+    assert "the token is not accepted" in run.out
+    assert run.code == 7

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bot.embedded.registry import EmbeddedRegistry
 from bot.embedded.server import Fault, Response
 from bot.embedded.tokens import TokenServer
@@ -137,3 +139,37 @@ def test_what_was_reported_stays_reported_when_a_later_image_fails(town: Town) -
     assert "agentgateway: upgrade v1.3.1 -> v1.4.1" in run.out
     assert "broken: blocked." in run.out
     assert run.code == 3
+
+
+def test_the_plan_names_the_tag_that_answered(empty_town: Town) -> None:
+    town = empty_town
+    town.digests["v0.11.0"] = town.release("v0.11.0", tag="0.11.0")
+    town.pin("v0.11.0")
+    for name in ("infrastructure/variables.tf", "infrastructure/README.md"):
+        town.write(name, town.text(name).replace(":v0.11.0@", "@"))
+
+    run = town.run("plan", "--json")
+
+    assert run.json["current"]["tag"] == "0.11.0"
+
+
+def test_a_drifted_tag_is_drift_and_no_withdrawal(empty_town: Town) -> None:
+    town = empty_town
+    town.digests["v0.11.0"] = town.release("v0.11.0", tag="0.11.0")
+    town.pin("v0.11.0")
+    town.write("infrastructure/variables.tf", town.text("infrastructure/variables.tf").replace(":v0.11.0@", "@"))
+    town.write("infrastructure/README.md", town.text("infrastructure/README.md").replace(":v0.11.0@", ":v0.10.0@"))
+
+    run = town.run("plan", "--json")
+
+    assert [drift["file"] for drift in run.json["drift"]] == ["infrastructure/README.md"]
+    assert run.code == 3
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64/v1", "linux/x86_64", "linux/aarch64", "linux/arm64/v8"])
+def test_a_platform_under_its_other_name_is_the_same(town: Town, platform: str) -> None:
+    town.settings('platforms = ["linux/amd64", "linux/arm64"]', f'platforms = ["{platform}"]')
+
+    run = town.run("plan")
+
+    assert run.code == 0

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.flows.conftest import DOWNSTREAM, PROJECT, Town
+from tests.flows.test_apply import drifted
 
 
 def program(town: Town, *args: str, line: str = "{}") -> subprocess.CompletedProcess[str]:
@@ -93,3 +94,12 @@ def test_one_image_is_chosen_by_name(town: Town) -> None:
 
     assert run.json["image"] == "agentgateway"
     assert (run.code, bare.code, named.code, to.code) == (0, 2, 0, 2)
+
+
+def test_the_first_blocked_image_gives_the_exit_code(town: Town) -> None:
+    with_another_image(town, "127.0.0.1:9")
+    drifted(town)
+
+    run = town.run("plan", "--json")
+
+    assert ([json.loads(line)["exit_code"] for line in run.out.splitlines()], run.code) == ([4, 3], 4)

@@ -366,3 +366,16 @@ def test_a_token_that_is_none_is_refused_without_being_shown(town: Town, token: 
 
     assert "secret" not in run.out + run.err
     assert (run.code, town.github.exchanges) == (2, [])
+
+
+def test_an_open_pull_request_is_not_kept_when_the_base_has_its_pin(town: Town) -> None:
+    town.run("propose")
+    before = town.checkout()
+    town.run("apply")
+    town.github.commit(DOWNSTREAM, "main", town.checkout())
+    for name, (_, data) in before.items():
+        town.write(name, data.decode())
+
+    run = town.run("propose", "--json")
+
+    assert (run.code, run.json["outcome"]) == (0, "nothing_new")

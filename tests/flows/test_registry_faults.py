@@ -345,3 +345,15 @@ def test_a_pinned_tag_that_is_gone_is_exit_5_when_nothing_is_new(empty_town: Tow
     run = empty_town.run("plan", "--json")
 
     assert run.code == 5
+
+
+def test_other_bytes_than_the_digest_that_was_asked_for_are_refused(town: Town) -> None:
+    other = town.registry.repository(UPSTREAM).find_manifest("v1.4.1")
+    assert other is not None
+    answer = Response(200, other.data, (("Content-Type", other.media_type),))
+    town.registry.intercept = lambda _, path: Fault(answer=answer) if "/manifests/sha256" in path else None
+
+    run = town.run("resolve", town.digests["v1.3.1"])
+
+    assert "asked for" in run.err
+    assert run.code == 5

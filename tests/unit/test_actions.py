@@ -55,3 +55,12 @@ def test_a_summary_that_is_full_takes_no_more_text(tmp_path: Path) -> None:
     append_summary(path, "y")
 
     assert b"y" not in path.read_bytes()
+
+
+def test_a_summary_never_grows_past_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    append_summary(path, "é" * MAX_SUMMARY)
+    append_summary(path, "y")
+
+    assert len(path.read_bytes()) <= MAX_SUMMARY
+    assert set(path.read_text()) == {"é", "\n"}

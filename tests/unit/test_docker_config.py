@@ -213,3 +213,9 @@ def test_a_helper_that_does_not_listen_is_heard(tmp_path: Path, helper: Helper) 
     actual = login_for(config(tmp_path, {"credsStore": "store"}), HOST)
 
     assert actual == ADA
+
+
+def test_an_empty_name_of_a_helper_is_no_helper(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "", "auths": {"ghcr.io": {"auth": "YTpi"}}}')
+
+    assert login_for(tmp_path, "ghcr.io") == Login("a", "b")

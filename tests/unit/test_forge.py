@@ -154,3 +154,25 @@ def test_reads_are_asked_again_and_writes_are_not(forge: Forge, github: Embedded
 
     assert [e.method for e in github.exchanges] == ["GET"] * 3 + ["POST"]
     assert clock.slept == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("repo", [None, {"full_name": "evil/fork"}])
+def test_a_pull_request_from_elsewhere_is_not_ours(forge: Forge, github: EmbeddedGitHub, repo: object) -> None:
+    pull = {
+        "number": 1,
+        "state": "closed",
+        "title": "t",
+        "html_url": "",
+        "head": {"ref": "b", "repo": repo},
+        "base": {"ref": "main"},
+    }
+    github.intercept = answered("/pulls?", Response(200, json.dumps([pull]).encode()))
+
+    assert list(forge.pulls("b", "main")) == []
+
+
+def test_a_refusal_is_no_race(forge: Forge, github: EmbeddedGitHub) -> None:
+    github.intercept = answered("/git/refs", Response(403, b'{"message": "no"}'))
+
+    with pytest.raises(BotError, match="HTTP 403"):
+        forge.set_branch("main", "1" * 40, before=None)

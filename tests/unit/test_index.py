@@ -176,3 +176,13 @@ def test_every_cut_of_an_index_is_not_proven() -> None:
     for length in range(len(data)):
         with pytest.raises(NotProven):
             prove(data[:length])
+
+
+def test_an_index_has_a_bound() -> None:
+    with pytest.raises(NotProven, match="201 entries"):
+        prove(body([entry(f"linux/a{n}") for n in range(201)]))
+
+
+def test_an_attestation_is_unknown_altogether() -> None:
+    with pytest.raises(NotProven, match="claims to be unknown/amd64"):
+        prove(body([entry(), entry("unknown/amd64", annotations=ATTESTATION)]))

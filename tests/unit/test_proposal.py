@@ -157,3 +157,7 @@ def test_a_blob_has_the_name_that_git_gives_it(tmp_path: Path, data: bytes) -> N
 
     assert actual == hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
     assert git.stdout.decode().strip() == actual
+
+
+def test_the_last_trailer_counts() -> None:
+    assert is_ours(replace(OURS, message=f"Gateway-Bot-Tree: {'9' * 40}\n\n{OURS.message}"))

@@ -221,3 +221,15 @@ def test_what_was_considered_is_a_value() -> None:
     assert selection.release is RELEASES[0]
     assert selection.considered[0] == Considered(Ref("v1.4.1"), picked=True, reason=NEWEST)
     assert selection.reason == f"v1.4.1 is {NEWEST}"
+
+
+def test_a_prerelease_is_in_the_range_of_its_release() -> None:
+    policy = Policy(allow=">=1.4.2", channel="prerelease")
+
+    assert "*v1.4.2-rc.1" in chosen([*RELEASES, release("v1.4.2-rc.1")], policy)
+
+
+def test_what_is_named_goes_before_another_ref_of_the_same_version() -> None:
+    releases = [*RELEASES, release("1.4.1")]
+
+    assert "*1.4.1" in chosen(releases, wanted="1.4.1")

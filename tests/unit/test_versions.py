@@ -147,3 +147,8 @@ def test_what_is_no_release_has_its_reason(text: str, *, prereleases: bool, expe
     actual = why_no_release(parse_version(text), prereleases=prereleases)
 
     assert expected == actual
+
+
+@pytest.mark.parametrize("text", ["1.4.0-rc1-musl", "1.4.0-devel"])
+def test_a_variant_of_a_prerelease_is_no_prerelease(text: str) -> None:
+    assert why_no_release(version(text), prereleases=True) is not None

@@ -241,3 +241,10 @@ def test_dotenv_pins_load_no_grammar_and_no_pin_prints_a_warning() -> None:
     expected = ("[]\nTrue False\n", "")
 
     assert expected == (done.stdout, done.stderr)
+
+
+def test_two_sites_that_hold_the_same_nothing_are_refused() -> None:
+    sites = (PatternSite("a", "^X=(?P<ref>.*)$"), PatternSite("a", "^(?:X)=(?P<version>.*)$"))
+
+    with pytest.raises(PinError, match="hold the same text"):
+        read_sites(replace(IMAGE, sites=sites), {"a": SourceFile("a", b"X=\n")}, {})
