@@ -255,14 +255,9 @@ def _report(world: World, results: Iterable[Result], *, as_json: bool, explain: 
 
 
 def _one_line(result: Result) -> bytes:
-    from bot.core.plan import Plan
     from bot.core.wire import to_json
 
-    if isinstance(result.outcome, Plan):
-        from bot.core.proposal import steps
-
-        return to_json(result.outcome, steps(result.outcome), result.did, result.url)
-    return to_json(result.outcome, (), result.did, result.url)
+    return to_json(result.outcome, result.did, result.url)
 
 
 def main(

@@ -191,9 +191,8 @@ class World:
         """A line on standard error: what a person who reads the log later wants to know."""
         from bot.core.text import no_command, plain
 
-        sys.stderr.write(
-            no_command(f"gateway-bot: {plain(text, 500)}\n")
-        )  # in one piece: two threads may speak at once
+        # in one piece: two threads may speak at once
+        sys.stderr.write(no_command(f"gateway-bot: {plain(text, 500)}\n"))
 
     def _no_plan(self, path: Path, what: str) -> UsageError:
         return UsageError(what, where=str(path), next_step="Name a file that `gateway-bot plan --save` wrote.")

@@ -124,7 +124,7 @@ class Http:
         try:
             if response.is_redirect:
                 raise IntegrityError(
-                    f"it redirects to {_shown(response.headers.get('Location', ''))}",
+                    f"it redirects to {_shown(response.headers.get('Location', '')) or 'nowhere'}",
                     where=url,
                     next_step="Nothing was sent there. If it has moved, name its new place in gateway-bot.toml.",
                 )
@@ -177,4 +177,5 @@ def _shown(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "an invalid address"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    return f"{host}{parts.path}"

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from bot.core.index import Index
-from bot.core.model import Candidate, Image, Pin, Platform
+from bot.core.model import Candidate, Image, Pin, Platform, missing_of
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
@@ -77,7 +77,7 @@ def candidate_digest(image: Image, candidate: Candidate) -> Gate:
 def platforms(image: Image, pin: Pin, found: Sequence[Platform]) -> Gate:
     """Is every required platform there, exactly once?"""
     required = image.policy.platforms
-    missing = [p for p in required if p not in found]
+    missing = missing_of(required, found)
     listed = ", ".join(map(str, found))
     repeat = f"gateway-bot resolve {image.repository}@{pin.digest}"
     if missing:

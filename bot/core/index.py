@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import msgspec
@@ -48,10 +48,6 @@ class Index(msgspec.Struct, frozen=True):
     digest: Digest
     media_type: str
     platforms: tuple[Platform, ...]
-
-    def missing(self, required: Sequence[Platform]) -> tuple[Platform, ...]:
-        """The required platforms that are not there."""
-        return tuple(p for p in required if p not in self.platforms)
 
 
 def prove_index(body: bytes, *, content_type: str, header_digest: str | None, expected: Digest | None) -> Index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -25,6 +26,11 @@ class Platform(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+def missing_of(required: Sequence[Platform], found: Sequence[Platform]) -> tuple[Platform, ...]:
+    """The required platforms that are not there."""
+    return tuple(platform for platform in required if platform not in found)
 
 
 class Pin(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -114,12 +114,17 @@ class Blocked(msgspec.Struct, frozen=True):
     @classmethod
     def by(cls, error: BotError, image: Image, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
         """What an error means for one image, with what was known of it by then."""
-        blocked = cls(image.name, error.what, error.where, error.next_step, error.exit_code, current)
-        blocked = msgspec.structs.replace(blocked, repository=str(image.repository))
-        if plan is None:
-            return blocked
-        return msgspec.structs.replace(
-            blocked, current=plan.current, candidate=plan.candidate, selection=plan.selection, gates=plan.gates
+        return cls(
+            image=image.name,
+            reason=error.what,
+            where=error.where,
+            next_step=error.next_step,
+            exit_code=error.exit_code,
+            current=plan.current if plan else current,
+            candidate=plan.candidate if plan else None,
+            selection=plan.selection if plan else None,
+            gates=plan.gates if plan else (),
+            repository=str(image.repository),
         )
 
 
@@ -195,15 +200,14 @@ def _drift(seen: Observed) -> tuple[Drift, ...]:
 
 def _without_image(seen: Observed, release: Release, asked: tuple[Gate, ...]) -> NothingNew | Blocked:
     """A release whose image is not in the registry: upstream pushes the image first, but caches lag."""
-    policy = seen.image.policy
     where = f"{seen.image.repository}:{release.ref}"
     if release.published is not None:
-        age = max(seen.now - release.published, policy.grace * 0)  # a clock that is behind makes no negative age
-        if age < policy.grace:
-            until = (release.published + policy.grace).strftime("%Y-%m-%d %H:%M UTC")
+        until = release.published + seen.image.policy.grace
+        age = max(seen.now - release.published, timedelta(0))  # a clock that is behind makes no negative age
+        if age < seen.image.policy.grace:
             reason = (
                 f"{release.ref} is not ready yet: it was published {release.published:%Y-%m-%d %H:%M} UTC and {where} "
-                f"is not in the registry. The next run looks again; from {until} on this is an error"
+                f"is not in the registry. The next run looks again; from {until:%Y-%m-%d %H:%M} UTC on this is an error"
             )
             return NothingNew(seen.image, seen.pinned.pin, reason, seen.selection, asked, seen.current_platforms)
     published = f", published {release.published:%Y-%m-%d}," if release.published else ""

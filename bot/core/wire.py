@@ -13,6 +13,7 @@ from bot.core.gates import Gate
 from bot.core.model import Candidate, Pin, Platform
 from bot.core.pins.sites import Drift
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
+from bot.core.proposal import steps
 from bot.core.selection import Selection
 
 FORMAT = "gateway-bot/plan/v1"
@@ -132,15 +133,15 @@ class OutcomeJson(msgspec.Struct, frozen=True):
     pull_request: str = ""
 
 
-def to_json(outcome: Outcome, steps: tuple[str, ...] = (), did: str = "", pull_request: str = "") -> bytes:
+def to_json(outcome: Outcome, did: str = "", pull_request: str = "") -> bytes:
     """One line of JSON, without its end; `did` and `pull_request` say what acting on it did."""
-    document = _document(outcome, steps)
+    document = _document(outcome)
     if did or pull_request:
         document = msgspec.structs.replace(document, did=did, pull_request=pull_request)
     return msgspec.json.encode(document)
 
 
-def _document(outcome: Outcome, steps: tuple[str, ...]) -> OutcomeJson:
+def _document(outcome: Outcome) -> OutcomeJson:
     match outcome:
         case Plan():
             return OutcomeJson(
@@ -155,7 +156,7 @@ def _document(outcome: Outcome, steps: tuple[str, ...]) -> OutcomeJson:
                 edits=[EditJson(edit.file, edit.line, edit.old, edit.new) for edit in outcome.edits],
                 gates=gates_json(outcome.gates),
                 bases=dict(outcome.pinned.bases),
-                steps=list(steps),
+                steps=list(steps(outcome)),
                 notes=[
                     NoteJson(note.ref, note.published.isoformat() if note.published else None, note.url, note.notes)
                     for note in outcome.notes

@@ -116,7 +116,8 @@ def propose(plan: Plan, forge: Forge, replan: Replan, log: Callable[[str], None]
             plan = again
         except Conflict as conflict:
             why = str(conflict)
-        log(f"{why}; planning again")
+        if first:
+            log(f"{why}; planning again")
     raise ForgeError(
         f"somebody else keeps changing the same thing: {why}",
         where=branch_name(plan),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.core.index import Index
-from bot.core.model import Image, Platform
+from bot.core.model import Image, Platform, missing_of
 from bot.core.reference import Reference, parse_digest, parse_reference, parse_tag
 from bot.errors import IntegrityError, UsageError
 from bot.flows.observe import Registry
@@ -49,7 +49,7 @@ def resolve(reference: Reference, registry: Registry, required: Sequence[Platfor
                 where=str(reference),
                 next_step="The tag was moved, or the digest belongs to another: find out which before you use it.",
             )
-    missing = index.missing(required)
+    missing = missing_of(required, index.platforms)
     if missing:
         raise IntegrityError(
             f"required platforms are missing: {', '.join(map(str, missing))}; "

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.core.index import ACCEPT, INDEX_TYPES, MANIFEST_TYPES, Index, NotProven, prove_index
-from bot.core.model import Platform
+from bot.core.model import Platform, missing_of
 from bot.core.reference import Digest, digest_of
 from tests.unit.values import OTHER, PLATFORMS
 
@@ -85,7 +85,7 @@ def test_platforms_are_listed_without_attestations(entries: list[object], expect
 def test_what_is_required_and_not_there_is_missing() -> None:
     wanted = (*PLATFORMS, Platform("linux", "s390x"), Platform("linux", "arm", "v7"))
 
-    actual = prove(body()).missing(wanted)
+    actual = missing_of(wanted, prove(body()).platforms)
 
     assert wanted[2:] == actual
 

@@ -11,7 +11,6 @@ import pytest
 from msgspec.structs import replace
 
 from bot.core.plan import Outcome, decide
-from bot.core.proposal import steps
 from bot.core.wire import FORMAT, OutcomeJson, differences, from_json, to_json
 from tests.unit.values import FILES, NEW, OLD, OTHER, RELEASES, observed, plan
 
@@ -143,7 +142,7 @@ OUTCOMES: dict[str, Outcome] = {
 
 def line(outcome: Outcome) -> bytes:
     if outcome is OUTCOMES["propose"]:
-        return to_json(outcome, steps(plan()), "#7 opened", "https://github.com/acme/app/pull/7")
+        return to_json(outcome, "#7 opened", "https://github.com/acme/app/pull/7")
     return to_json(outcome)
 
 
