@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.model import DockerfileSite, SourceFile
+from bot.core.model import DockerfileSite
 from bot.core.pins.dockerfile import locate
 from bot.errors import PinError
+from tests.unit.pins.found import held_in, refused
 
 SITE = DockerfileSite("Dockerfile", (("APP_REF", "ref"), ("APP_IMAGE", "image")))
 GOOD = """\
@@ -17,17 +18,12 @@ ARG APP_REF
 
 
 def texts(content: str) -> list[tuple[int, str]]:
-    data = content.encode()
-    found = locate(SourceFile("Dockerfile", data), SITE)
-    assert [data[value.start : value.end].decode() for value in found] == [value.text for value in found]
+    found = held_in("Dockerfile", content, lambda source: locate(source, SITE))
     return [(value.line, value.text) for value in found]
 
 
 def refusal(content: str) -> PinError:
-    with pytest.raises(PinError) as refused:
-        texts(content)
-    assert refused.value.next_step
-    return refused.value
+    return refused(lambda: texts(content))
 
 
 @pytest.mark.parametrize(

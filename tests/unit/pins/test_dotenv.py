@@ -2,26 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.model import DotenvSite, SourceFile
+from bot.core.model import DotenvSite
 from bot.core.pins.dotenv import locate
 from bot.errors import PinError
+from tests.unit.pins.found import held_in, refused
 
 SITE = DotenvSite("versions.env", (("APP_REF", "ref"), ("APP_DIGEST", "digest")), ("OTHER",))
 GOOD = "APP_REF=v1.4.1\nAPP_DIGEST=sha256:aa\n"
 
 
 def texts(content: str | bytes, allowed: frozenset[str] | None = frozenset()) -> list[tuple[int, str]]:
-    data = content if isinstance(content, bytes) else content.encode()
-    found = locate(SourceFile("versions.env", data), SITE, allowed)
-    assert [data[value.start : value.end].decode() for value in found] == [value.text for value in found]
+    found = held_in("versions.env", content, lambda source: locate(source, SITE, allowed))
     return [(value.line, value.text) for value in found]
 
 
 def refusal(content: str | bytes) -> PinError:
-    with pytest.raises(PinError) as refused:
-        texts(content)
-    assert refused.value.next_step
-    return refused.value
+    return refused(lambda: texts(content))
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from bot.core.model import MarkdownSite, SourceFile
+from bot.core.model import MarkdownSite
 from bot.core.pins.markdown import locate
 from bot.core.pins.tables import plain
 from bot.errors import PinError
+from tests.unit.pins.found import held_in, refused
 
 A = "sha256:" + "a" * 64
 B = "sha256:" + "b" * 64
@@ -27,17 +28,12 @@ TABLE = f"""\
 
 
 def texts(content: str, site: MarkdownSite) -> list[tuple[int, str, str]]:
-    data = content.encode()
-    found = locate(SourceFile("README.md", data), site)
-    assert [data[value.start : value.end].decode() for value in found] == [value.text for value in found]
+    found = held_in("README.md", content, lambda source: locate(source, site))
     return [(value.line, value.field, value.text) for value in found]
 
 
 def refusal(content: str, site: MarkdownSite) -> PinError:
-    with pytest.raises(PinError) as refused:
-        texts(content, site)
-    assert refused.value.next_step
-    return refused.value
+    return refused(lambda: texts(content, site))
 
 
 def marked(text: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from bot.core.model import PatternSite, SourceFile
 from bot.core.pins.pattern import locate
 from bot.errors import PinError, UsageError
+from tests.unit.pins.found import held_in, refused
 
 DIGEST = "sha256:" + "a" * 64
 PATTERN = r"^image: (?P<image>\S+@sha256:[0-9a-f]{64}) # (?P<version>[0-9.]+)$"
@@ -12,17 +13,12 @@ GOOD = f"image: ghcr.io/a/b@{DIGEST} # 1.4.1\n"
 
 
 def texts(content: str, pattern: str = PATTERN) -> list[tuple[int, str, str]]:
-    data = content.encode()
-    found = locate(SourceFile("values.yaml", data), PatternSite("values.yaml", pattern))
-    assert [data[value.start : value.end].decode() for value in found] == [value.text for value in found]
+    found = held_in("values.yaml", content, lambda source: locate(source, PatternSite("values.yaml", pattern)))
     return [(value.line, value.field, value.text) for value in found]
 
 
 def refusal(content: str, pattern: str = PATTERN) -> PinError:
-    with pytest.raises(PinError) as refused:
-        texts(content, pattern)
-    assert refused.value.next_step
-    return refused.value
+    return refused(lambda: texts(content, pattern))
 
 
 @pytest.mark.parametrize(("before", "line"), [("", 1), ("\ufeff", 1), ("# é \U0001f600\n", 2), ("\r\n\r\n", 3)])

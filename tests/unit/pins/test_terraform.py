@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.model import SourceFile, TerraformSite
+from bot.core.model import TerraformSite
 from bot.core.pins.terraform import locate
 from bot.errors import PinError
+from tests.unit.pins.found import held_in, refused
 
 SITE = TerraformSite("variables.tf", "gateway_image")
 BLOCK = """\
@@ -21,17 +22,12 @@ variable "gateway_image" {
 
 
 def texts(content: str) -> list[tuple[int, str]]:
-    data = content.encode()
-    found = locate(SourceFile("variables.tf", data), SITE)
-    assert [data[value.start : value.end].decode() for value in found] == [value.text for value in found]
+    found = held_in("variables.tf", content, lambda source: locate(source, SITE))
     return [(value.line, value.text) for value in found]
 
 
 def refusal(content: str) -> PinError:
-    with pytest.raises(PinError) as refused:
-        texts(content)
-    assert refused.value.next_step
-    return refused.value
+    return refused(lambda: texts(content))
 
 
 @pytest.mark.parametrize(
