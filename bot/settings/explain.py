@@ -7,13 +7,20 @@ from difflib import get_close_matches
 
 _NAMES = (
     *("base", "image", "name", "registry", "pins", "github", "tags", "policy"),
-    *("allow", "channel", "platforms", "grace_hours", "cooldown_days"),
+    *("signature", "scan", "config", "identity", "issuer", "trusted_root", "block", "override", "ignore", "database"),
+    *("id", "reason", "until", "package", "template", "environments", "declarations", "schema", "arguments", "valid"),
+    *("invalid", "dummies", "without_engine", "var_files", "values"),
+    *("allow", "channel", "platforms", "grace_hours", "cooldown_days", "evidence_hours"),
     *("type", "file", "keys", "other_keys", "variable", "holds", "args", "begin", "end", "row", "column", "pattern"),
 )
 _FIELDS = "ref, version, digest or image"
+_SEVERITIES = "UNKNOWN, LOW, MEDIUM, HIGH, CRITICAL or none"
 _ALLOWED = {
     "type": "dotenv, terraform, dockerfile, markdown or pattern",
     "channel": "stable or prerelease",
+    "block": _SEVERITIES,
+    "override": _SEVERITIES,
+    "without_engine": "ci, always or never",
     "holds": _FIELDS,
     "keys": _FIELDS,
     "args": _FIELDS,
