@@ -9,7 +9,10 @@ import msgspec
 
 from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Platform, missing_of
+from bot.core.text import plain
+from bot.errors import BotError
 
+_SERVICE = 4
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
 
@@ -29,6 +32,25 @@ class Gate(msgspec.Struct, frozen=True):
     @property
     def refuses(self) -> bool:
         return self.verdict in {"fail", "unknown"}
+
+
+class Unanswered(msgspec.Struct, frozen=True, tag=True):
+    """Nothing is known: who should have answered did not, or not to be believed. `exit_code` as of errors."""
+
+    reason: str
+    next_step: str
+    exit_code: int = 4
+
+    @classmethod
+    def by(cls, error: BotError) -> Unanswered:
+        """What an error leaves of a question."""
+        said = error.what if error.what.startswith(error.where) else str(error)
+        return cls(plain(said, 600), error.next_step, error.exit_code)
+
+    def gate(self, name: str, repeat: str = "") -> Gate:
+        """The gate that has no answer: `fail` where something came back that is not what it claims to be."""
+        verdict: Verdict = "unknown" if self.exit_code == _SERVICE else "fail"
+        return Gate(name, verdict, self.reason, repeat, self.exit_code, self.next_step)
 
 
 def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool) -> Gate:

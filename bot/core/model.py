@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,13 @@ Field = Literal["ref", "version", "digest", "image"]
 """What a pin site holds: one part of the pin, or an `image` value in one of its five forms."""
 
 Channel = Literal["stable", "prerelease"]
+
+Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+SEVERITIES: tuple[Severity, ...] = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+"""From the least to the worst."""
+
+Where = Literal["ci", "always", "never"]
+"""Where a question that cannot be answered blocks."""
 
 
 class Platform(msgspec.Struct, frozen=True, order=True):
@@ -70,7 +77,70 @@ class Policy(msgspec.Struct, frozen=True):
     grace: timedelta = timedelta(hours=24)
     """How long a release may be without its image before that is an error."""
     cooldown: timedelta = timedelta(0)
-    """How old a release has to be, unless its notes name an advisory."""
+    """How old a release has to be, unless its notes name an advisory or it fixes a finding that is bad enough."""
+    evidence: timedelta = timedelta(hours=24)
+    """How old the evidence in a saved plan may be when it is proposed."""
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Who must have signed: the exact issuer, and the exact identity with `{tag}` for the release's git tag."""
+
+    issuer: str
+    identity: str
+    trusted_root: str = ""
+    """A file of the checkout with the trusted root of a private Sigstore; empty: the public one."""
+
+
+class Ignore(msgspec.Struct, frozen=True):
+    """A finding that does not block, for a reason, through the day `until`. `package` empty: in any."""
+
+    id: str
+    reason: str
+    until: date
+    package: str = ""
+
+
+class ScanPolicy(msgspec.Struct, frozen=True):
+    """What a scan's findings mean. A new or escalated finding at or above `block` blocks; None: none does."""
+
+    block: Severity | None = "HIGH"
+    override: Severity | None = "CRITICAL"
+    """A release that fixes a finding of the current image at or above it does not cool down; None: none does."""
+    ignores: tuple[Ignore, ...] = ()
+    database: str = ""
+    """The repository of the vulnerability database, HOST/PATH:TAG; empty: Trivy's own."""
+
+
+class ConfigEnvironment(msgspec.Struct, frozen=True):
+    """One rendering of the config: Terraform variable files of the checkout, and values beside or above them.
+
+    `values` are JSON texts by the variable's name.
+    """
+
+    name: str
+    var_files: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+
+
+class GatewayConfig(msgspec.Struct, frozen=True):
+    """A config of the image's program: how it is rendered, and what says whether it is valid. Paths are the checkout's.
+
+    `declarations` are Terraform files whose variable blocks the template is given, under their own names.
+    `arguments` start the image's program, `{file}` is the config's path in the container; it is valid where the
+    program ends with 0, prints the line `valid` and never `invalid`. `dummies` are values of variables that the
+    program expands, where the usual one does not fit.
+    """
+
+    template: str
+    environments: tuple[ConfigEnvironment, ...]
+    declarations: tuple[str, ...] = ()
+    schema: str = ""
+    """The path of the JSON Schema in the GitHub repository, at the release's tag; empty: there is none."""
+    arguments: tuple[str, ...] = ("--validate-only", "-f", "{file}")
+    valid: str = "Configuration is valid!"
+    invalid: str = "No local configuration"
+    dummies: tuple[tuple[str, str], ...] = ()
+    without_engine: Where = "ci"
 
 
 class DotenvSite(msgspec.Struct, frozen=True):
@@ -130,6 +200,9 @@ class Image(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ("{ref}", "{version}")
     """How a release maps to image tags, tried in this order."""
     policy: Policy = Policy()
+    signature: Signature | None = None
+    scan: ScanPolicy | None = None
+    config: GatewayConfig | None = None
 
 
 class SourceFile(msgspec.Struct, frozen=True):

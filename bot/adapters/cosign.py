@@ -1,0 +1,150 @@
+"""cosign, run as a program: keyless verification of an image by digest, exact identity and exact issuer."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+from bot.adapters.programs import Finished, Programs
+from bot.beside import beside
+from bot.core.gates import Unanswered
+from bot.core.model import Signature
+from bot.core.reference import Digest, Repository
+from bot.core.signature import (
+    FORMATS,
+    SIGNATURE_TYPES,
+    Answer,
+    Format,
+    Logged,
+    NotSigned,
+    Signed,
+    best_failure,
+    bundle_log,
+    bundles_in,
+    identity_of,
+    judge_claims,
+    judge_failure,
+)
+from bot.core.text import plain
+from bot.core.versions import Ref, parse_version
+from bot.errors import ServiceError, UsageError
+
+SECONDS = 90.0
+"""For one start of cosign: it asks a registry, and now and then Sigstore's own trust root."""
+
+_MAX_BUNDLES = 5
+# By cosign's major version. cosign 2 asks the log's own clock alone unless it is told to take timestamps too.
+_FLAGS: Mapping[int, Mapping[Format, tuple[str, ...]]] = {
+    3: {"bundle": (), "legacy": ("--new-bundle-format=false",)},
+    2: {
+        "bundle": ("--new-bundle-format", "--use-signed-timestamps"),
+        "legacy": ("--new-bundle-format=false",),
+    },
+}
+_OLDEST = (2, 6)
+
+
+class Cosign:
+    """Verifies with the cosign that the PATH finds. `root` is the checkout, where a private trusted root stands."""
+
+    def __init__(self, programs: Programs, root: Path, cache: Path) -> None:
+        self._programs = programs
+        self._root = root
+        self._variables = {"TUF_ROOT": str(cache / "sigstore")}
+
+    def verify(self, repository: Repository, digest: Digest, ref: Ref, signature: Signature) -> Answer:
+        """Who signed the image at `digest`, or why that is not proven. Both signature formats are tried.
+
+        A legacy signature can be hidden from cosign 3 by a stranger's bundle: so the one format's failure
+        says nothing of the other. Raises UsageError for a trusted root that is not there.
+        """
+        who = [*self._trusted(signature), *_who(signature, ref)]
+        try:
+            self._flags  # noqa: B018 - the version is asked for once, before there are threads
+            asked = [beside(partial(self._ask, repository, digest, who, form)) for form in FORMATS]
+            answers = [each.result() for each in asked]
+            failures = [answer for answer in answers if isinstance(answer, NotSigned | Unanswered)]
+            if len(failures) == len(FORMATS):
+                return best_failure(failures)
+            form, log = next(
+                (form, answer)
+                for form, answer in zip(FORMATS, answers, strict=True)
+                if not isinstance(answer, NotSigned | Unanswered)
+            )
+            at, index = self._logged(repository, digest, who) if form == "bundle" else log
+            tool = f"cosign {self._version}"
+            return Signed(digest, identity_of(signature, ref), signature.issuer, form, tool, at, index)
+        except ServiceError as error:
+            return Unanswered.by(error)
+
+    def _ask(
+        self, repository: Repository, digest: Digest, who: Sequence[str], form: Format
+    ) -> Logged | NotSigned | Unanswered:
+        arguments = ["verify", "--output", "json", *who, *self._flags[form], f"{repository}@{digest}"]
+        done = self._run(arguments, repository)
+        return judge_failure(done.code, done.err) if done.code else judge_claims(done.out, digest, form)
+
+    def _logged(self, repository: Repository, digest: Digest, who: Sequence[str]) -> Logged:
+        """When and where the bundle that verifies was logged: each is verified alone, so no other one's words count."""
+        kind = SIGNATURE_TYPES["bundle"]
+        found = self._run(["download", "attestation", "--predicate-type", kind, f"{repository}@{digest}"], repository)
+        for bundle in bundles_in(found.out)[:_MAX_BUNDLES]:
+            with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
+                path = Path(folder) / "bundle.json"
+                path.write_bytes(bundle)
+                about = ["--bundle", str(path), "--type", kind, "--digest", digest.partition(":")[2], "--digestAlg"]
+                done = self._run(["verify-blob-attestation", *who, *self._flags["bundle"], *about, "sha256"])
+            if done.code == 0:
+                return bundle_log(bundle)
+        return None, None
+
+    @cached_property
+    def _flags(self) -> Mapping[Format, tuple[str, ...]]:
+        parsed = parse_version(self._version)
+        if parsed is None or parsed.release[0] not in _FLAGS or parsed.release[:2] < _OLDEST:
+            raise ServiceError(
+                f"cosign {plain(self._version, 40)} is none that is known here: 2.6 or newer, or 3",
+                where="cosign",
+                next_step="Install cosign 3: docs/tools.md says how.",
+            )
+        return _FLAGS[parsed.release[0]]
+
+    @cached_property
+    def _version(self) -> str:
+        done = self._run(["version", "--json"])
+        try:
+            return str(json.loads(done.out)["gitVersion"]).removeprefix("v")
+        except (ValueError, KeyError, TypeError):
+            raise ServiceError(
+                "cosign does not say its version",
+                where="cosign",
+                next_step="See that `cosign version --json` works: docs/tools.md says which one is needed.",
+            ) from None
+
+    def _run(self, arguments: Sequence[str], repository: Repository | None = None) -> Finished:
+        registry = repository.host if repository else ""
+        return self._programs.run("cosign", arguments, seconds=SECONDS, registry=registry, variables=self._variables)
+
+    def _trusted(self, signature: Signature) -> list[str]:
+        if not signature.trusted_root:
+            return []
+        path = (self._root / signature.trusted_root).resolve()
+        if not path.is_file() or not path.is_relative_to(self._root.resolve()):
+            raise UsageError(
+                "the trusted root is no file of the checkout",
+                where=signature.trusted_root,
+                next_step="Put the trusted root of your Sigstore there, or name it right in gateway-bot.toml.",
+            )
+        return ["--trusted-root", str(path)]
+
+
+def _who(signature: Signature, ref: Ref) -> list[str]:
+    return [
+        "--certificate-oidc-issuer",
+        signature.issuer,
+        "--certificate-identity",
+        identity_of(signature, ref),
+    ]
