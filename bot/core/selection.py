@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,6 +14,7 @@ from bot.core.versions import Ref, Version, parse_version, why_no_release
 _BELOW = 30
 """Releases that are looked at below the pin: upstreams do not publish that many between a line and its patch."""
 
+_COOLING = "cooling"
 _NEWEST = "the newest release that the policy allows"
 
 
@@ -31,6 +32,8 @@ class Selection(msgspec.Struct, frozen=True):
     considered: tuple[Considered, ...]
     release: Release | None
     reason: str
+    cooling: Release | None = None
+    """The newest release that would be picked if it were old enough."""
 
 
 def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
@@ -57,26 +60,39 @@ def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
     return enough
 
 
-def select(releases: Sequence[Release], current: Pin, policy: Policy, wanted: Ref | None, now: datetime) -> Selection:
+def select(
+    releases: Sequence[Release],
+    current: Pin,
+    policy: Policy,
+    wanted: Ref | None,
+    now: datetime,
+    urgent: Mapping[Ref, str] | None = None,
+) -> Selection:
     """The newest release that the policy allows and that is newer than the pin; `wanted` narrows it to one.
 
-    What a person asks for by name passes the same policy: it chooses among what is allowed.
+    What a person asks for by name passes the same policy: it chooses among what is allowed. `urgent` releases
+    do not cool down, each for a reason.
     """
     in_range = _range(policy.allow)
-    refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range, now)) is not None}
+    hasty = frozenset(urgent or ())
+    refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range, now, hasty)) is not None}
     ordered = _newest_first(releases)
     allowed = [release for release in ordered if release.ref not in refused]
     newest = next(iter(allowed), None)
     picked = newest
     if wanted is not None:  # by its very name before another ref of the same version
-        named = sorted((r for r in allowed if _is_wanted(r, wanted)), key=lambda r: r.ref != wanted)
+        named = sorted((r for r in allowed if is_wanted(r, wanted)), key=lambda r: r.ref != wanted)
         picked = next(iter(named), None)
     considered = tuple(
         Considered(r.ref, r is picked, refused.get(r.ref) or _among_allowed(r, newest, picked, wanted)) for r in ordered
     )
+    waiting = [r for r in ordered if refused.get(r.ref, "").startswith(_COOLING)]
+    cooling = next((r for r in waiting if wanted is None or is_wanted(r, wanted)), None)
+    if cooling is not None and _is_older(cooling, picked):
+        cooling = None
     if picked is None:
-        return Selection(considered, None, _why_none(considered, releases, current, wanted))
-    return Selection(considered, picked, f"{picked.ref} is {_among_allowed(picked, newest, picked, wanted)}")
+        return Selection(considered, None, _why_none(considered, releases, current, wanted), cooling)
+    return Selection(considered, picked, f"{picked.ref} is {_among_allowed(picked, newest, picked, wanted)}", cooling)
 
 
 def in_haste(release: Release, policy: Policy) -> str:
@@ -91,8 +107,17 @@ def between(releases: Sequence[Release], current: Version, candidate: Version) -
     return tuple(_newest_first(found))
 
 
+def _is_older(release: Release, other: Release | None) -> bool:
+    return other is not None and (release.version is None or other.version is None or release.version < other.version)
+
+
 def _why_not(
-    release: Release, current: Pin, policy: Policy, in_range: Callable[[Version], bool], now: datetime
+    release: Release,
+    current: Pin,
+    policy: Policy,
+    in_range: Callable[[Version], bool],
+    now: datetime,
+    urgent: frozenset[Ref],
 ) -> str | None:
     """Why a release is passed over, or None."""
     prereleases = policy.channel == "prerelease"
@@ -108,12 +133,12 @@ def _why_not(
         return f"older than the pin {current.ref}"
     if not in_range(version):
         return f"outside the allowed range {policy.allow}"
-    if policy.cooldown and not in_haste(release, policy):
+    if policy.cooldown and release.ref not in urgent and not in_haste(release, policy):
         if release.published is None:
             return "its date is not known, so its cooldown cannot be counted"
         until = release.published + policy.cooldown
         if now < until:
-            return f"cooling until {until:%Y-%m-%d %H:%M} UTC"
+            return f"{_COOLING} until {until:%Y-%m-%d %H:%M} UTC"
     return None
 
 
@@ -138,7 +163,8 @@ def _range(allow: str) -> Callable[[Version], bool]:
     return lambda version: specifiers.contains(version.base)
 
 
-def _is_wanted(release: Release, wanted: Ref) -> bool:
+def is_wanted(release: Release, wanted: Ref) -> bool:
+    """Whether a person who names `wanted` means this release: `1.4.1` is `v1.4.1`."""
     return release.ref == wanted or (release.version is not None and release.version == parse_version(wanted))
 
 
@@ -151,7 +177,7 @@ def _why_none(considered: Sequence[Considered], releases: Sequence[Release], cur
     if wanted is not None and parse_version(wanted) == current.version:
         return f"{wanted} was asked for, and is the pin"
     if wanted is not None:
-        named = {r.ref for r in releases if _is_wanted(r, wanted)}
+        named = {r.ref for r in releases if is_wanted(r, wanted)}
         reason = next((entry.reason for entry in considered if entry.ref in named), "no such release")
         return f"{wanted} was asked for: {reason}"
     if not considered:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -233,3 +234,54 @@ def test_what_is_named_goes_before_another_ref_of_the_same_version() -> None:
     releases = [*RELEASES, release("1.4.1")]
 
     assert "*1.4.1" in chosen(releases, wanted="1.4.1")
+
+
+COOL = Policy(cooldown=timedelta(days=3))
+
+
+def cooling(releases: Sequence[Release], wanted: str | None = None) -> str | None:
+    found = select(releases, pin(), COOL, Ref(wanted) if wanted else None, NOW).cooling
+    return found.ref if found else None
+
+
+def test_the_newest_release_that_only_cools_down_is_named() -> None:
+    releases = [release("v1.5.0", days_ago=1), release("v1.4.1", days_ago=2), release("v1.4.0", days_ago=9)]
+
+    assert cooling(releases) == "v1.5.0"
+
+
+@pytest.mark.parametrize(
+    "releases",
+    [
+        [release("v1.4.1", days_ago=5), release("v1.4.0", days_ago=1)],
+        [release("v1.3.0", days_ago=1)],
+        [release("v1.5.0-rc.1", days_ago=1)],
+        [release("v1.4.0", days_ago=4)],
+    ],
+    ids=["older than the one that is picked", "older than the pin", "a prerelease", "old enough"],
+)
+def test_a_release_that_would_not_be_picked_anyway_is_not_said_to_cool(releases: list[Release]) -> None:
+    assert cooling(releases) is None
+
+
+def test_only_the_release_that_a_person_asked_for_counts_as_cooling() -> None:
+    releases = [release("v1.5.0", days_ago=1), release("v1.4.1", days_ago=2)]
+
+    assert (cooling(releases, "v1.4.1"), cooling(releases, "v1.4.0")) == ("v1.4.1", None)
+
+
+def test_an_urgent_release_does_not_cool_down() -> None:
+    releases = [release("v1.5.0", days_ago=1), release("v1.4.1", days_ago=9)]
+
+    selection = select(releases, pin(), COOL, None, NOW, {Ref("v1.5.0"): "it fixes CVE-2026-1"})
+
+    assert (selection.release, selection.cooling) == (releases[0], None)
+
+
+def test_an_urgent_release_passes_the_rest_of_the_policy_like_any_other() -> None:
+    policy = Policy(cooldown=timedelta(days=3), allow="<1.5")
+    releases = [release("v1.5.0", days_ago=1)]
+
+    selection = select(releases, pin(), policy, None, NOW, {Ref("v1.5.0"): "it fixes CVE-2026-1"})
+
+    assert selection.release is None
