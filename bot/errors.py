@@ -55,6 +55,10 @@ class ServiceError(BotError):
     exit_code = 4
 
 
+class NoEngine(ServiceError):
+    """No Docker Engine answers. A policy may say that this does not block."""
+
+
 class IntegrityError(BotError):
     """Exit 5: what came back is not what it claims to be."""
 
