@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bot import __version__
+from bot import __version__, console
 from bot.clock import Clock, SystemClock
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
@@ -18,7 +18,7 @@ from bot.world import World
 # Each command imports its own flow where it runs, so that no command pays for another: PLC0415 is off for this file.
 
 if TYPE_CHECKING:
-    from bot.core.plan import Outcome, Plan
+    from bot.core.plan import Plan
     from bot.flows.upgrade import Result
 
 _INTERRUPTED = 130
@@ -26,6 +26,7 @@ _INTERRUPTED = 130
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object an image, one a line.")
 _image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
 _to = click.option("--to", "to", metavar="REF", help="This release, if the policy allows it: v1.4.1.")
+_of = click.option("--to", "to", metavar="REF", help="Of this release; otherwise of the candidate, or of the pin.")
 _saved = click.option(
     "--plan",
     "saved",
@@ -106,6 +107,45 @@ def resolve(world: World, *, ref: str, name: str | None, as_json: bool) -> int:
     return 0
 
 
+@cli.command(epilog="Example: gateway-bot verify v1.4.1")
+@click.argument("ref", required=False)
+@_image
+@_json
+@click.pass_obj
+def verify(world: World, *, ref: str | None, name: str | None, as_json: bool) -> int:
+    """Prove digest, platforms and signature: of the pin, or of the release REF."""
+    from bot.flows import ask
+
+    return console.ask(world, name, ref, ask.verify, as_json=as_json, of_pin=True)
+
+
+@cli.command(epilog="Example: gateway-bot scan --to v1.4.1 --sarif build/scan.sarif")
+@_of
+@click.option("--sarif", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="For code scanning.")
+@_image
+@_json
+@click.pass_obj
+def scan(world: World, *, to: str | None, sarif: Path | None, name: str | None, as_json: bool) -> int:
+    """Compare the vulnerabilities of the candidate with those of the pin, by Trivy with one database."""
+    from bot.flows import ask
+
+    if sarif is not None and len(world.images(name)) > 1:
+        raise UsageError("several images, one file", where="--sarif", next_step="Name its image with --image.")
+    return console.ask(world, name, to, ask.scan, as_json=as_json, sarif=sarif)
+
+
+@cli.command(epilog="Example: gateway-bot validate --to v1.4.1")
+@_of
+@_image
+@_json
+@click.pass_obj
+def validate(world: World, *, to: str | None, name: str | None, as_json: bool) -> int:
+    """Hold the rendered config against the candidate's JSON Schema, and give it to the candidate's own binary."""
+    from bot.flows import ask
+
+    return console.ask(world, name, to, ask.validate, as_json=as_json)
+
+
 @cli.command(epilog="Example: gateway-bot plan --explain")
 @_to
 @click.option("--explain", is_flag=True, help="Show every release with the reason why it was passed over.")
@@ -117,10 +157,10 @@ def plan(world: World, *, to: str | None, explain: bool, save: Path | None, name
     """Say what would change, and why. Changes nothing."""
     from bot.flows.upgrade import Result
 
-    results = [Result(outcome) for outcome in _outcomes(world, name, to)]
+    results = [Result(outcome) for outcome in console.outcomes(world, name, to)]
     if save is not None:
-        world.save(save, b"".join(_one_line(result) + b"\n" for result in results))
-    return _report(world, results, as_json=as_json, explain=explain)
+        world.save(save, b"".join(console.one_line(result) + b"\n" for result in results))
+    return console.report(world, results, as_json=as_json, explain=explain)
 
 
 @cli.command(epilog="Example: gateway-bot apply --to v1.4.1")
@@ -134,8 +174,8 @@ def apply(world: World, *, to: str | None, saved: Path | None, name: str | None,
     from bot.flows.upgrade import act
     from bot.flows.upgrade import apply as run
 
-    outcomes = _outcomes(world, name, to, saved, same_base=True)
-    return _report(world, act(outcomes, lambda made: run(made, world.files)), as_json=as_json)
+    outcomes = console.outcomes(world, name, to, saved, same_base=True)
+    return console.report(world, act(outcomes, lambda made: run(made, world.files)), as_json=as_json)
 
 
 @cli.command(epilog="Example: GITHUB_REPOSITORY=acme/ai-gateway gateway-bot propose --dry-run")
@@ -155,9 +195,11 @@ def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, 
     def on_plan(made: Plan) -> Result:
         from bot.flows.propose import preview, propose_result
 
-        return preview(made) if dry_run else propose_result(made, world.forge, world.ground, world.log)
+        if dry_run:
+            return preview(made)
+        return propose_result(made, world.forge, world.ground(gathering=saved is None), world.log)
 
-    return _report(world, act(_outcomes(world, name, to, saved), on_plan), as_json=as_json)
+    return console.report(world, act(console.outcomes(world, name, to, saved), on_plan), as_json=as_json)
 
 
 @cli.command(epilog="Example: gateway-bot demo")
@@ -182,10 +224,10 @@ def config() -> None:
     """Look at gateway-bot.toml."""
 
 
-@config.command(epilog="Example: gateway-bot config validate")
+@config.command("validate", epilog="Example: gateway-bot config validate")
 @_json
 @click.pass_obj
-def validate(world: World, *, as_json: bool) -> int:
+def config_validate(world: World, *, as_json: bool) -> int:
     """Say whether gateway-bot.toml is valid."""
     import json
 
@@ -204,60 +246,6 @@ def schema() -> int:
 
     click.echo(json.dumps(json_schema(), indent=2))
     return 0
-
-
-def _outcomes(
-    world: World, name: str | None, to: str | None, saved: Path | None = None, *, same_base: bool = False
-) -> Iterator[Outcome]:
-    """The decision for each image that was asked for, made when its turn comes: images may share a file."""
-    from bot.core.versions import Ref, parse_version
-    from bot.flows import upgrade
-
-    world.environment  # noqa: B018 - what is wrong with it is said once, before anything is asked
-    if saved is not None:
-        if to is not None or name is not None:
-            raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
-        claims = world.saved_plans(saved)
-        known = world.settings.images
-        if same_base:
-            upgrade.made_for_these(claims, known, world.files, str(saved))
-        return (upgrade.plan_again(claim, str(saved), known, world.ground, same_base=same_base) for claim in claims)
-    images = world.images(name)
-    if to is not None and len(images) > 1:
-        raise UsageError("several images, one release", where="--to", next_step="Name its image with --image.")
-    if to is not None and parse_version(to) is None:
-        raise UsageError(
-            f"{to[:80]!r} is no release's tag", where="--to", next_step="Name a version, as in v1.4.1 or 1.4.1."
-        )
-    world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
-    return (upgrade.plan(image, world.ground, Ref(to) if to else None) for image in images)
-
-
-def _report(world: World, results: Iterable[Result], *, as_json: bool, explain: bool = False) -> int:
-    """Print the answers and tell GitHub Actions; the exit code of the first image that was blocked."""
-    from bot.core import report
-    from bot.core.plan import Blocked
-
-    code = 0
-    for result in results:
-        outcome = result.outcome
-        if as_json:
-            click.echo(json_line(_one_line(result)))
-        else:
-            # what was done is said in two lines; what would be done, in full
-            said = report.headline(outcome) if result.url else report.terminal(outcome, explain=explain)
-            parts = (said, result.did, plain(result.url, 300), result.preview)
-            click.echo(no_command("\n".join(filter(None, parts))))
-        world.tell_actions(outcome, result.did)
-        if isinstance(outcome, Blocked):
-            code = code or outcome.exit_code
-    return code
-
-
-def _one_line(result: Result) -> bytes:
-    from bot.core.wire import to_json
-
-    return to_json(result.outcome, result.did, result.url)
 
 
 def main(

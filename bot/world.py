@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.core.wire import OutcomeJson
     from bot.flows.observe import Upstream
     from bot.flows.upgrade import Ground
+    from bot.tools import Tools
 
 
 MAX_PLAN = 64 * 1024 * 1024
@@ -66,10 +67,24 @@ class World:
         return new_client()
 
     @cached_property
-    def ground(self) -> Ground:
+    def tools(self) -> Tools:
+        from bot.adapters.http import Http
+        from bot.tools import Tools
+
+        return Tools(
+            self.root,
+            self.environment,
+            lambda: Http(self.client, self.clock, self.log),
+            self._login,
+            self.log,
+        )
+
+    def ground(self, *, gathering: bool = True) -> Ground:
+        """What a plan is made on; one that is not `gathering` takes its evidence from a saved plan."""
         from bot.flows.upgrade import Ground
 
-        return Ground(self.files, self.allowed_keys, self.upstream)
+        tools = self.tools if gathering else None
+        return Ground(self.files, self.allowed_keys, self.upstream, tools, self.environment.on_ci)
 
     @property
     def has_settings(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +18,10 @@ from bot.core.pins.sites import Drift, Edit, drift, edits, rewrite
 from bot.core.reference import Tag
 from bot.core.selection import Selection, between
 from bot.core.versions import Ref, parse_version
-from bot.errors import BotError
+from bot.errors import BotError, PolicyError
+
+if TYPE_CHECKING:
+    from bot.core.evidence import Evidence
 
 
 class Pinned(msgspec.Struct, frozen=True):
@@ -75,6 +79,8 @@ class Plan(msgspec.Struct, frozen=True):
     made: datetime
     wanted: Ref | None = None
     """The release that a person asked for by name."""
+    evidence: Evidence | None = None
+    """What was gathered of the candidate; None as long as nothing was."""
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -110,6 +116,8 @@ class Blocked(msgspec.Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     drift: tuple[Drift, ...] = ()
     repository: str = ""
+    refused: Plan | None = None
+    """The plan that was made, and that a gate or an error stopped."""
 
     @classmethod
     def by(cls, error: BotError, image: Image, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
@@ -125,7 +133,16 @@ class Blocked(msgspec.Struct, frozen=True):
             selection=plan.selection if plan else None,
             gates=plan.gates if plan else (),
             repository=str(image.repository),
+            refused=plan,
         )
+
+    @classmethod
+    def at(cls, gate: Gate, plan: Plan) -> Blocked:
+        """A plan that a gate refuses."""
+        error = PolicyError(
+            gate.evidence, where=f"{plan.image.repository}:{plan.candidate.pin.tag}", next_step=gate.next_step
+        )
+        return msgspec.structs.replace(cls.by(error, plan.image, plan=plan), exit_code=gate.exit_code)
 
 
 Outcome = Plan | NothingNew | Blocked

@@ -5,6 +5,7 @@ Nothing here changes from run to run while the facts stay the same, so that an o
 
 from __future__ import annotations
 
+from bot.core.findings import finding_sections, urgent_fix
 from bot.core.gates import Verdict
 from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link
@@ -20,7 +21,14 @@ _MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "u
 
 def body(plan: Plan) -> str:
     """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first."""
-    parts = (_verdict(plan), _what_changes(plan), _gates(plan), _signs(plan), _what_to_do(plan))
+    parts = (
+        _verdict(plan),
+        _what_changes(plan),
+        _gates(plan),
+        *finding_sections(plan),
+        _signs(plan),
+        _what_to_do(plan),
+    )
     above = "\n\n".join(filter(None, parts))
     opening = f"<details>\n<summary>Release notes ({len(plan.notes)})</summary>\n\n"
     closing = "\n\n</details>\n"
@@ -43,7 +51,10 @@ def _verdict(plan: Plan) -> str:
 def _haste(plan: Plan) -> str:
     """Said as long as the policy has a cooldown, so that the text does not change when it would be over."""
     advisory = in_haste(plan.release, plan.image.policy)
-    return f" It does not wait for the cooldown: its notes name {advisory}." if advisory else ""
+    if advisory:
+        return f" It does not wait for the cooldown: its notes name {advisory}."
+    fixed = urgent_fix(plan) if plan.image.policy.cooldown else ""
+    return f" It need not wait for the cooldown: it fixes {fixed}." if fixed else ""
 
 
 def _what_changes(plan: Plan) -> str:
@@ -69,7 +80,15 @@ def _gates(plan: Plan) -> str:
     for gate in plan.gates:
         repeat = f" (`{gate.repeat}`)" if gate.repeat else ""
         lines.append(f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}{repeat}")
-    return "\n".join(lines)
+    return "\n".join(lines) + _not_asked(plan)
+
+
+def _not_asked(plan: Plan) -> str:
+    """The questions that the settings do not ask: a reader should not take silence for a yes."""
+    image = plan.image
+    tables = (("signature", image.signature), ("scan", image.scan), ("config", image.config))
+    names = [f"`{name}`" for name, table in tables if table is None]
+    return f"\n- not asked, as gateway-bot.toml has no table for it: {', '.join(names)}" if names else ""
 
 
 def _signs(plan: Plan) -> str:

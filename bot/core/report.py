@@ -56,6 +56,11 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
     if outcome.gates:
         lines.append("  gates")
         lines += [f"    {gate.verdict:<7} {gate.name}: {short(plain(gate.evidence, 1000))}" for gate in outcome.gates]
+    made = outcome if isinstance(outcome, Plan) else outcome.refused if isinstance(outcome, Blocked) else None
+    if made is not None and made.evidence is not None:
+        from bot.core.findings import finding_lines  # noqa: PLC0415 - only where there is a candidate
+
+        lines += [f"  {line}" for line in finding_lines(made)]
     if explain and outcome.selection is not None:
         lines += ["  releases", *_explained(outcome.selection)]
     return "\n".join(lines)
@@ -79,6 +84,11 @@ def summary(outcome: Outcome, did: str = "") -> str:
             "| gate | verdict | evidence |\n|---|---|---|"
             + "".join(f"\n| {gate.name} | {gate.verdict} | {_code(gate.evidence)} |" for gate in outcome.gates)
         )
+    made = outcome if isinstance(outcome, Plan) else outcome.refused if isinstance(outcome, Blocked) else None
+    if made is not None and made.evidence is not None:
+        from bot.core.findings import finding_sections  # noqa: PLC0415 - as above
+
+        lines += finding_sections(made)
     return "\n\n".join(lines) + "\n"
 
 

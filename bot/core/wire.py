@@ -17,6 +17,7 @@ from bot.core.proposal import steps
 from bot.core.selection import Selection
 
 FORMAT = "gateway-bot/plan/v1"
+_NONE = msgspec.Raw(b"null")
 
 
 class PinJson(msgspec.Struct, frozen=True):
@@ -131,6 +132,8 @@ class OutcomeJson(msgspec.Struct, frozen=True):
     made: str = ""
     did: str = ""
     pull_request: str = ""
+    evidence: msgspec.Raw = _NONE
+    """What was gathered of the candidate, as core/evidence.py has it; null where nothing was."""
 
 
 def to_json(outcome: Outcome, did: str = "", pull_request: str = "") -> bytes:
@@ -162,6 +165,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
                     for note in outcome.notes
                 ],
                 made=outcome.made.isoformat(),
+                evidence=_evidence(outcome),
             )
         case NothingNew():
             return OutcomeJson(
@@ -189,6 +193,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
                 where=outcome.where,
                 next_step=outcome.next_step,
                 exit_code=outcome.exit_code,
+                evidence=_evidence(outcome.refused),
             )
 
 
@@ -215,6 +220,10 @@ def differences(saved: OutcomeJson, fresh: Plan, *, same_base: bool) -> tuple[st
 def pin_json(pin: Pin, platforms: tuple[Platform, ...]) -> PinJson:
     """A pin as it stands in JSON."""
     return PinJson(pin.ref, str(pin.version), pin.digest, pin.tag, [str(platform) for platform in platforms])
+
+
+def _evidence(plan: Plan | None) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(plan.evidence)) if plan and plan.evidence else _NONE
 
 
 def _candidate(candidate: Candidate) -> PinJson:

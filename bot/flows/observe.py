@@ -64,7 +64,7 @@ def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None
     """Releases and the pinned tag side by side, then the candidate's index: as few round trips as there can be."""
     asked = beside(lambda: upstream.registry.first_index(pinned.tags))
     try:
-        releases = _releases(image, pinned.pin, upstream)
+        releases = releases_of(image, pinned.pin, upstream)
     except BotError:
         asked.exception()  # waits: an error leaves no request open behind it
         raise
@@ -87,6 +87,16 @@ def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None
     )
 
 
+def reselect(seen: Observed, upstream: Upstream, urgent: Mapping[Ref, str]) -> Observed:
+    """The same world, with these releases spared the cooldown."""
+    if not urgent:
+        return seen
+    pin, policy = seen.pinned.pin, seen.image.policy
+    selection = select(seen.releases, pin, policy, seen.wanted, seen.now, urgent)
+    candidate = prove(seen.image, selection.release, upstream.registry) if selection.release else None
+    return msgspec.structs.replace(seen, selection=selection, candidate=candidate)
+
+
 def prove(image: Image, release: Release, registry: Registry) -> Candidate | None:
     """The image of a release, proven from the bytes of its index; None where it is not there."""
     if release.version is None:
@@ -98,7 +108,8 @@ def prove(image: Image, release: Release, registry: Registry) -> Candidate | Non
     return Candidate(Pin(release.ref, release.version, index.digest, parse_tag(name)), index.platforms)
 
 
-def _releases(image: Image, pin: Pin, upstream: Upstream) -> tuple[Release, ...]:
+def releases_of(image: Image, pin: Pin, upstream: Upstream) -> tuple[Release, ...]:
+    """The releases of an image, or as many as are needed to decide; raises ServiceError where there is no answer."""
     if image.github:
         return upstream.releases.list(image.github, covers(pin, image.policy))
     return tuple(Release(*ref_of_tag(image.tags, tag)) for tag in upstream.registry.tags())

@@ -130,7 +130,7 @@ def propose_result(made: Plan, forge: Forge, ground: Ground, log: Callable[[str]
 
     def replan(sources: Mapping[str, SourceFile]) -> Outcome:
         files = _Given(sources)
-        return plan(made.image, Ground(files, ground.allowed_keys, ground.upstream), made.wanted)
+        return plan(made.image, msgspec.structs.replace(ground, files=files), made.wanted, made.evidence)
 
     match propose(made, forge, replan, log):
         case Proposed(did, pull, followed):

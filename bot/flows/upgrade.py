@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from bot.core.gates import first_refusal
 from bot.core.model import Image, SourceFile
-from bot.core.plan import Blocked, NothingNew, Outcome, Plan, decide
+from bot.core.plan import Blocked, NothingNew, Observed, Outcome, Pinned, Plan, decide
 from bot.core.text import plain
 from bot.core.versions import Ref
 from bot.errors import BotError, Bug, PolicyError
-from bot.flows.observe import Files, Upstream, observe, read_pinned
+from bot.flows.observe import Files, Upstream, observe, read_pinned, reselect
 
 if TYPE_CHECKING:
+    from bot.core.evidence import Evidence
     from bot.core.wire import OutcomeJson
+    from bot.flows.gather import Tools
 
 
 _CODES = frozenset(range(2, 8))
@@ -43,18 +46,67 @@ class Ground(msgspec.Struct, frozen=True):
     files: Files
     allowed_keys: Mapping[str, frozenset[str]]
     upstream: Callable[[Image], Upstream]
+    tools: Tools | None
+    """None where nothing can be gathered: then a plan needs evidence from elsewhere."""
+    on_ci: bool = False
 
 
-def plan(image: Image, ground: Ground, wanted: Ref | None) -> Outcome:
-    """The decision for an image. An error becomes its outcome, with what was known by then."""
-    pinned = None
+def plan(image: Image, ground: Ground, wanted: Ref | None, given: Evidence | None = None) -> Outcome:
+    """The decision for an image, with its evidence. An error becomes its outcome, with what was known by then.
+
+    `given` is evidence from elsewhere: it is used where it proves this very candidate, and then nothing is gathered.
+    """
+    pinned = made = None
     try:
         pinned = read_pinned(image, ground.files, ground.allowed_keys)
-        return decide(observe(image, pinned, ground.upstream(image), wanted))
+        upstream = ground.upstream(image)
+        seen = observe(image, pinned, upstream, wanted)
+        made = decide(_hastened(seen, upstream, ground, given))
+        return _proven(made, ground, upstream, given) if isinstance(made, Plan) else made
     except BotError as error:
-        return Blocked.by(error, image, current=pinned.pin if pinned else None)
+        return _blocked(error, image, pinned, made)
     except Exception as error:  # noqa: BLE001 - what is wrong with one image does not hide the others
-        return Blocked.by(Bug.of(error), image, current=pinned.pin if pinned else None)
+        return _blocked(Bug.of(error), image, pinned, made)
+
+
+def _blocked(error: BotError, image: Image, pinned: Pinned | None, made: Outcome | None) -> Blocked:
+    plan = made if isinstance(made, Plan) else None
+    return Blocked.by(error, image, current=pinned.pin if pinned else None, plan=plan)
+
+
+def _hastened(seen: Observed, upstream: Upstream, ground: Ground, given: Evidence | None) -> Observed:
+    """The same, with a release that need not cool down picked after all: it fixes what is bad enough."""
+    policy = seen.image.scan
+    if seen.selection.cooling is None or policy is None or policy.override is None:
+        return seen
+    from bot.flows.haste import urgent  # noqa: PLC0415 - only while a release cools down
+
+    return reselect(seen, upstream, urgent(seen, upstream, ground.tools, given))
+
+
+def _proven(made: Plan, ground: Ground, upstream: Upstream, given: Evidence | None) -> Outcome:
+    """The plan with its evidence, or the first gate that refuses it."""
+    image = made.image
+    if image.signature is None and image.scan is None and image.config is None:
+        return made
+    from bot.core.evidence import proves, with_evidence  # noqa: PLC0415 - only where there is a candidate
+    from bot.flows.gather import gather  # noqa: PLC0415 - as above
+
+    now = upstream.clock.now()
+    why = proves(given, made, now) if given is not None else "it has no evidence"
+    if given is not None and not why:
+        evidence = given
+    elif ground.tools is not None:
+        evidence = gather(made, ground.tools, now)
+    else:
+        raise PolicyError(
+            f"the saved plan cannot be used: {why}",
+            where=image.name,
+            next_step="Nothing was done. Make the plan again: gateway-bot plan --save FILE.",
+        )
+    proven = with_evidence(made, evidence, on_ci=ground.on_ci)
+    refusal = first_refusal(proven.gates)
+    return Blocked.at(refusal, proven) if refusal else proven
 
 
 def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
@@ -76,7 +128,11 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
     if claim.outcome == "blocked":
         code = claim.exit_code if claim.exit_code in _CODES else 6
         return Blocked(claim.image, f"blocked when it was planned: {claim.reason}", claim.where, claim.next_step, code)
-    fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None)
+    try:
+        given = _read(claim)
+    except ValueError:
+        return refused("was edited: its evidence cannot be read")
+    fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None, given)
     if isinstance(fresh, Plan):
         if claim.candidate is None and claim.outcome != "nothing_new":
             return refused("names no candidate")
@@ -87,6 +143,14 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
         if differ:
             return refused(f"was edited or is out of date: a plan made now says otherwise of {', '.join(differ)}")
     return fresh
+
+
+def _read(claim: OutcomeJson) -> Evidence | None:
+    if bytes(claim.evidence) == b"null":
+        return None
+    from bot.core.evidence import read_evidence  # noqa: PLC0415 - only a saved plan with gates has some
+
+    return read_evidence(bytes(claim.evidence))
 
 
 def made_for_these(claims: Sequence[OutcomeJson], images: Sequence[Image], files: Files, where: str) -> None:

@@ -17,8 +17,10 @@ import pytest
 
 from bot.cli import main
 from bot.core.reference import Digest
+from bot.demo import without_gates
 from bot.embedded.github import Account, EmbeddedGitHub
 from bot.embedded.registry import EmbeddedRegistry
+from tests.flows.standins import Gateway, Programs
 
 PROJECT = Path(__file__).parents[2]
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
@@ -96,7 +98,7 @@ class Town:
             text = text.replace("ghcr.io/agentgateway/agentgateway", self.image)
             text = text.replace(CURRENT_DIGEST, digest or self.digests[ref]).replace("v1.3.1", ref)
             self.write(name, text.replace("1.3.1", ref.removeprefix("v")))
-        settings = (PROJECT / "gateway-bot.toml").read_text()
+        settings = without_gates((PROJECT / "gateway-bot.toml").read_text())
         self.write("gateway-bot.toml", settings.replace("ghcr.io/agentgateway/agentgateway", self.image))
         self.github.create_repository(DOWNSTREAM, self.checkout())
 
@@ -154,3 +156,71 @@ def town(empty_town: Town) -> Town:
     empty_town.release("v1.4.1", days_ago=10)
     empty_town.pin("v1.3.1")
     return empty_town
+
+
+SIGNATURE = """
+[image.signature]
+identity = "https://github.com/agentgateway/agentgateway/.github/workflows/release.yml@refs/tags/{tag}"
+"""
+SCAN = """
+[image.scan]
+block = "HIGH"
+override = "CRITICAL"
+"""
+CONFIG = """
+[image.config]
+template = "gateway.yaml.tftpl"
+schema = "schema/config.json"
+[[image.config.environments]]
+name = "production"
+"""
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {"binds": {"type": "array", "items": {"type": "object"}}},
+    "additionalProperties": False,
+}
+
+
+@dataclass
+class Gated:
+    """A town with v1.3.1 pinned and v1.4.1 out, its programs and its engine; all is well unless a test says so."""
+
+    town: Town
+    programs: Programs
+    engine: Gateway
+    current: str
+    candidate: str
+
+    def ask(self, *tables: str) -> None:
+        self.town.write("gateway-bot.toml", self.town.text("gateway-bot.toml") + "".join(tables))
+
+    def schema(self, ref: str, schema: object) -> None:
+        """What upstream publishes as its schema at a release."""
+        body = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
+        head = self.town.github.commit(UPSTREAM, "main", {"schema/config.json": ("100644", body)})
+        self.town.github.repositories[UPSTREAM].refs[f"refs/tags/{ref}"] = head
+
+    def run(self, *args: str, **environ: str) -> Run:
+        return self.town.run(*args, environ=environ)
+
+    def gates(self, *args: str, **environ: str) -> dict[str, str]:
+        """Every gate's verdict."""
+        return {gate["name"]: gate["verdict"] for gate in self.run("plan", "--json", *args, **environ).json["gates"]}
+
+
+@pytest.fixture
+def gated(town: Town, tmp_path: Path) -> Iterator[Gated]:
+    current, candidate = town.digests["v1.3.1"], town.digests["v1.4.1"]
+    programs = Programs(tmp_path / "bin", town.image, current)
+    for digest in (current, candidate):
+        programs.signature(digest, "bundle")
+        programs.findings(digest, [])
+    engine = Gateway({}, pulled={f"{town.image}@{candidate}", f"{town.image}@{current}"})
+    with engine.serving() as host:
+        town.environ |= {"PATH": programs.path, "DOCKER_HOST": host, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        town.write("gateway.yaml.tftpl", "binds: []\n")
+        world = Gated(town, programs, engine, current, candidate)
+        for ref in ("v1.3.1", "v1.4.1"):
+            world.schema(ref, SCHEMA)
+        yield world

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.flows.conftest import empty_town, town
+from tests.flows.conftest import empty_town, gated, town
 
-__all__ = ["empty_town", "town"]
+__all__ = ["empty_town", "gated", "town"]

@@ -10,9 +10,10 @@ import click
 import pytest
 
 from bot import cli, errors
+from bot.core.asked import AskedJson
 from bot.core.wire import CheckJson, OutcomeJson, ResolvedJson
 from bot.settings import FILE, read_settings
-from tests.flows.conftest import Town
+from tests.flows.conftest import Gated
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -73,21 +74,24 @@ def test_the_readmes_commands_are_in_the_makefile() -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
-def test_the_readmes_settings_and_shell_lines_work(town: Town) -> None:
-    settings = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[0]
-    town.write(FILE, settings.replace("ghcr.io/agentgateway/agentgateway", town.image))
+def test_the_readmes_settings_and_shell_lines_work(gated: Gated) -> None:
+    settings = "\n".join(re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+    gated.town.write(FILE, settings.replace("ghcr.io/agentgateway/agentgateway", gated.town.image))
+    for path in re.findall(r'"(infrastructure/(?:modules|environments)/[^"]+)"', settings):
+        gated.town.write(path, (ROOT / path).read_text())
     lines = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("gateway-bot ")]
 
-    runs = [town.run(*line.split()[1:]) for line in lines]
+    codes = {line: gated.run(*line.split()[1:]).code for line in lines}
 
-    assert len(runs) == 3
-    assert [run.code for run in runs] == [0, 0, 0]
+    assert len(codes) == 6
+    assert codes == dict.fromkeys(lines, 0)
 
 
 @pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL))
 def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> None:
-    head = '[[image]]\nname = "x"\nregistry = "ghcr.io/x/y"\n'
-    whole = block if "[[image]]" in block else head + block
+    head = '[[image]]\nname = "x"\nregistry = "ghcr.io/x/y"\ngithub = "x/y"\n'
+    pins = '' if "[[image.pins]]" in block else '[[image.pins]]\ntype = "terraform"\nfile = "v.tf"\nvariable = "v"\n'
+    whole = block if "[[image]]" in block else head + pins + block
     (tmp_path / FILE).write_text(whole)
 
     read = read_settings(tmp_path)
@@ -97,10 +101,15 @@ def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> N
 
 @pytest.mark.parametrize(
     ("heading", "kind"),
-    [("`plan`, `apply`, `propose`", OutcomeJson), ("`check`", CheckJson), ("`resolve`", ResolvedJson)],
+    [
+        ("`plan`, `apply`, `propose`", OutcomeJson),
+        ("`check`", CheckJson),
+        ("`resolve`", ResolvedJson),
+        ("`verify`, `scan`, `validate`", AskedJson),
+    ],
 )
 def test_the_json_is_documented_field_by_field(
-    heading: str, kind: type[OutcomeJson | CheckJson | ResolvedJson]
+    heading: str, kind: type[OutcomeJson | CheckJson | ResolvedJson | AskedJson]
 ) -> None:
     rows = re.findall(r"^\| (`.*?) \| ", section(JSON, heading), re.MULTILINE)
     documented = [field for row in rows for field in re.findall(r"`([a-z_]+)`", row)]

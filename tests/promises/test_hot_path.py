@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from tests.flows.conftest import PROJECT, Town
+from tests.flows.conftest import CONFIG, PROJECT, SCAN, SIGNATURE, Town
 
 NEVER = (
     "github",
@@ -16,12 +16,22 @@ NEVER = (
     "cryptography",
     "asyncio",
     "tree_sitter_markdown",
+    "docker",
+    "jsonschema_rs",
+    "subprocess",
+    "yaml",
     "bot.adapters.docker_config",
     "bot.adapters.forge",
+    "bot.adapters.programs",
+    "bot.core.evidence",
+    "bot.core.gateway_config",
     "bot.core.notes",
     "bot.core.pull_request",
+    "bot.core.signature",
+    "bot.core.vulnerabilities",
     "bot.core.wire",
     "bot.embedded",
+    "bot.flows.gather",
     "bot.flows.propose",
 )
 
@@ -36,7 +46,7 @@ print(json.dumps([code, sorted(sys.modules)]))
 def test_what_only_a_proposal_needs_is_not_loaded(town: Town) -> None:
     town.run("apply")
     settings = town.text("gateway-bot.toml").partition('[[image.pins]]\ntype = "markdown"')[0]
-    town.write("gateway-bot.toml", settings)
+    town.write("gateway-bot.toml", settings + SIGNATURE + SCAN + CONFIG)
 
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -68,4 +68,4 @@ def test_the_environment_has_one_reader() -> None:
         path.name for path in (ROOT / "bot").rglob("*.py") if re.search(r"os\.(environ|getenv)", path.read_text())
     ]
 
-    assert readers == ["settings.py"]
+    assert readers == ["environment.py"]

@@ -1,0 +1,93 @@
+"""Does our config work with a release? Rendered by Terraform, held against its schema, given to its own program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from bot.beside import beside
+from bot.core.gateway_config.answer import ConfigAnswer, Judged
+from bot.core.gateway_config.expansion import dummies
+from bot.core.gateway_config.explained import Explained, explained
+from bot.core.gateway_config.verdict import Answer, refusal
+from bot.core.model import ConfigEnvironment, GatewayConfig, Image, Pin, SourceFile
+from bot.core.text import plain
+from bot.core.versions import Ref
+from bot.errors import NoEngine
+
+
+class Renderer(Protocol):
+    """Terraform."""
+
+    def read(self, path: str) -> SourceFile: ...
+
+    def render(self, config: GatewayConfig, environment: ConfigEnvironment) -> str: ...
+
+
+class Engine(Protocol):
+    """A Docker Engine."""
+
+    def ask(self, image: str, arguments: Sequence[str], config: str, environ: Mapping[str, str]) -> Answer: ...
+
+
+class Schemas(Protocol):
+    """Files of upstream's repository."""
+
+    def read(self, repository: str, path: str, ref: Ref) -> bytes | None: ...
+
+
+class ConfigTools(Protocol):
+    """What this question needs."""
+
+    @property
+    def renderer(self) -> Renderer: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def schemas(self) -> Schemas: ...
+
+
+def validate(image: Image, config: GatewayConfig, current: Pin, candidate: Pin, tools: ConfigTools) -> ConfigAnswer:
+    """What the candidate's program and its schema say of every environment's config; no value of a config is in it.
+
+    Raises UsageError for a file that is not there, PolicyError for a template that does not render, and
+    ServiceError where nothing is known.
+    """
+    schemas = [beside(partial(_schema, image, config, pin, tools)) for pin in (candidate, current)]
+    template = tools.renderer.read(config.template).data.decode(errors="replace")
+    rendering = [beside(partial(tools.renderer.render, config, each)) for each in config.environments]
+    texts = [each.result() for each in rendering]
+    asking = [beside(partial(_asked, image, config, candidate, template, text, tools)) for text in texts]
+    new, old = (each.result() for each in schemas)
+    said = explained(new, old, texts) if config.schema else Explained(tuple(() for _ in texts))
+    answers = [each.result() for each in asking]
+    return ConfigAnswer(
+        judged=tuple(
+            Judged(environment.name, "" if isinstance(answer, NoEngine) else answer, misfits)
+            for environment, answer, misfits in zip(config.environments, answers, said.mismatches, strict=True)
+        ),
+        not_asked=next((plain(each.what, 300) for each in answers if isinstance(each, NoEngine)), ""),
+        schema_unknown=f"{config.schema} at {candidate.ref}: {said.unknown}" if said.unknown else "",
+        unchanged_unknown=f"{config.schema} at {current.ref}: {said.unchanged}" if said.unchanged else "",
+        differences=said.differences,
+        fields=said.fields,
+    )
+
+
+def _schema(image: Image, config: GatewayConfig, pin: Pin, tools: ConfigTools) -> bytes | None:
+    return tools.schemas.read(image.github, config.schema, pin.ref) if config.schema else None
+
+
+def _asked(
+    image: Image, config: GatewayConfig, candidate: Pin, template: str, text: str, tools: ConfigTools
+) -> str | NoEngine:
+    """Why the program refuses this config, empty where it accepts it; or that there is no engine to run it."""
+    environ = dummies(text, dict(config.dummies))
+    try:
+        answer = tools.engine.ask(f"{image.repository}@{candidate.digest}", config.arguments, text, environ)
+    except NoEngine as error:
+        return error
+    return refusal(config, answer, template, text)

@@ -1,0 +1,68 @@
+"""The programs and services that gates ask, wired for one run. Each is made when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.settings import Environment
+
+if TYPE_CHECKING:
+    from bot.adapters.cosign import Cosign
+    from bot.adapters.engine import Engine
+    from bot.adapters.http import Http
+    from bot.adapters.programs import Programs
+    from bot.adapters.schemas import Schemas
+    from bot.adapters.terraform import Terraform
+    from bot.adapters.trivy import Trivy
+    from bot.core.distribution import Login
+
+
+@dataclass
+class Tools:
+    """cosign, Trivy, Terraform, the Docker Engine and GitHub's files, for a checkout at `root`."""
+
+    root: Path
+    environment: Environment
+    http: Callable[[], Http]
+    login: Callable[[str], Login | None]
+    log: Callable[[str], None]
+
+    @cached_property
+    def verifier(self) -> Cosign:
+        from bot.adapters.cosign import Cosign
+
+        return Cosign(self._programs, self.root, self.environment.cache)
+
+    @cached_property
+    def scanner(self) -> Trivy:
+        from bot.adapters.trivy import Trivy
+
+        return Trivy(self._programs, self.environment.cache, self.log)
+
+    @cached_property
+    def renderer(self) -> Terraform:
+        from bot.adapters.terraform import Terraform
+
+        return Terraform(self._programs, self.root)
+
+    @cached_property
+    def engine(self) -> Engine:
+        from bot.adapters.engine import Engine
+
+        return Engine(self.environment.docker_host, self.login, self.log)
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        from bot.adapters.schemas import Schemas
+
+        return Schemas(self.http(), self.environment.github_api_url, self.environment.github_token)
+
+    @cached_property
+    def _programs(self) -> Programs:
+        from bot.adapters.programs import Programs
+
+        return Programs(self.environment.others, self.login)
