@@ -47,3 +47,9 @@ def urgent_fix(plan: Plan) -> str:
         return ""
     fixed = overriding(scans.changes(), plan.image.scan, plan.evidence.gathered.date())
     return f"{name_of(fixed[0].id)} ({fixed[0].severity})" if fixed else ""
+
+
+def used_fields_of(plan: Plan) -> tuple[str, ...]:
+    """The paths of the fields that our config uses, where one was validated."""
+    config = plan.evidence.config if plan.evidence else None
+    return config.fields if isinstance(config, ConfigAnswer) else ()

@@ -5,7 +5,7 @@ Nothing here changes from run to run while the facts stay the same, so that an o
 
 from __future__ import annotations
 
-from bot.core.findings import finding_sections, urgent_fix
+from bot.core.findings import finding_sections, urgent_fix, used_fields_of
 from bot.core.gates import Verdict
 from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link
@@ -93,8 +93,8 @@ def _not_asked(plan: Plan) -> str:
 
 def _signs(plan: Plan) -> str:
     """What in the notes sounds like a breaking change, quoted; no section where nothing does."""
-    signs = breaking_signs(plan.notes)
-    return f"**The notes may speak of breaking changes:**\n\n{signs}" if signs else ""
+    signs = breaking_signs(plan.notes, used_fields_of(plan))
+    return f"**The notes may speak of breaking changes, or of fields of our config:**\n\n{signs}" if signs else ""
 
 
 def _what_to_do(plan: Plan) -> str:

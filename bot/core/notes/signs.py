@@ -24,16 +24,33 @@ _EMPHASIS = re.compile(r"\*\*|`")
 _MARKS = re.compile(r"^[\s#>*+-]{0,12}(?:[0-9]{1,3}[.)]\s)?")
 
 
-def breaking_signs(releases: Sequence[Release]) -> str:
+def breaking_signs(releases: Sequence[Release], fields: Sequence[str] = ()) -> str:
     """A short list of the lines that sound like a breaking change, inert, newest release first; empty without any.
 
-    Upstream has no convention for them, so this reads words: it may find too much, and silence proves nothing.
+    Lines that name a field of our config stand first, whatever they say of it; `fields` are its paths. Upstream has
+    no convention for either, so this reads words: it may find too much, and silence proves nothing.
     """
-    found = [(release, line) for release in releases for line in _lines(release.notes)]
+    ours = [(release, line) for release in releases for line in _naming(release.notes, fields)]
+    found = [
+        *ours,
+        *(pair for release in releases for line in _lines(release.notes) if (pair := (release, line)) not in ours),
+    ]
     shown = [f"- {words(plain(release.ref, 60))}: {words(plain(line, _LENGTH))}" for release, line in found[:_SHOWN]]
     if len(found) > _SHOWN:
         shown.append(f"- and {len(found) - _SHOWN} more in the notes below")
     return "\n".join(shown)
+
+
+def _naming(notes: str, fields: Sequence[str]) -> list[str]:
+    """The lines that name a field of our config."""
+    if not fields:
+        return []
+    from bot.core.gateway_config.fields import fields_named  # noqa: PLC0415 - only where a config was validated
+
+    if not fields_named(notes, fields):
+        return []
+    lines = (line for line in notes.split("\n", _LINES)[:_LINES] if fields_named(line, fields))
+    return list(dict.fromkeys(_EMPHASIS.sub("", _MARKS.sub("", line)).strip() for line in lines))
 
 
 def _lines(notes: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from bot.core.model import Release
@@ -10,9 +12,9 @@ from bot.core.versions import Ref, parse_version
 from tests.unit.notes.judge import faults
 
 
-def signs(*notes: str) -> str:
+def signs(*notes: str, fields: Sequence[str] = ()) -> str:
     releases = [Release(Ref(f"v1.{n}.0"), parse_version(f"1.{n}.0"), notes=text) for n, text in enumerate(notes)]
-    return breaking_signs(releases)
+    return breaking_signs(releases, fields)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,26 @@ def test_what_is_quoted_is_inert() -> None:
     found = signs(f"* {hostile}\n* removed {'[' * 5000}\n* ::error::removed ##[x]")
 
     assert faults(found) == []
+
+
+FIELDS = ("config.readinessAddr", "binds[].port", "binds[].listeners[].routes[].backends[].ai.groups[]")
+
+
+def test_a_line_that_names_a_field_of_our_config_stands_before_all_others() -> None:
+    notes = "* feat: nothing of ours\n* the old flag was removed\n* `readinessAddr` takes a list now\n"
+
+    lines = signs(notes, fields=FIELDS).splitlines()
+
+    assert len(lines) == 2
+    assert "readinessAddr" in lines[0]
+    assert "removed" in lines[1]
+
+
+def test_a_line_that_does_both_is_told_once() -> None:
+    notes = "* `readinessAddr` was removed\n"
+
+    assert len(signs(notes, fields=FIELDS).splitlines()) == 1
+
+
+def test_a_word_of_everyday_english_is_no_field() -> None:
+    assert signs("* better port handling in groups\n", fields=FIELDS) == ""
