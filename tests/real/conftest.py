@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.engine import docker_host
 from tests.parts import crane, crane_registry, docker_registry, emulator, skopeo
 
-__all__ = ["crane", "crane_registry", "docker_registry", "emulator", "skopeo"]
+__all__ = ["crane", "crane_registry", "docker_host", "docker_registry", "emulator", "skopeo"]

@@ -107,7 +107,7 @@ class Engine:
                 ) from None
             except _foreseen() as error:
                 raise NoEngine(
-                    f"no Docker Engine answers: {plain(str(error), 200)}",
+                    f"no Docker Engine answers: {_why(error)}",
                     where=self._host or "the Docker socket",
                     next_step="Start Docker, or name an engine in DOCKER_HOST.",
                 ) from None
@@ -230,12 +230,23 @@ class Engine:
         except BotError:
             raise
         except _foreseen() as error:
-            said = getattr(error, "explanation", None) or type(error).__name__
             raise ServiceError(
-                f"{what}: {plain(str(said), 300)}",
+                f"{what}: {_why(error)}",
                 where=self._host or "the Docker Engine",
                 next_step="See that the Docker Engine works and reaches the registry, and run it again.",
             ) from None
+
+
+def _why(error: BaseException) -> str:
+    """What the engine said, or the system's word for what is below it; the same each time, without addresses."""
+    if explanation := getattr(error, "explanation", None):
+        return plain(str(explanation), 300)
+    said = type(error).__name__
+    below: BaseException | None = error
+    while below is not None:
+        said = getattr(below, "strerror", None) or said
+        below = below.__cause__ or below.__context__
+    return plain(said, 300)
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
