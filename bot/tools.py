@@ -31,6 +31,11 @@ class Tools:
     login: Callable[[str], Login | None]
     log: Callable[[str], None]
 
+    def close(self) -> None:
+        """Let go of the connections, where there are any."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+
     @cached_property
     def verifier(self) -> Cosign:
         from bot.adapters.cosign import Cosign

@@ -96,6 +96,8 @@ class World:
             self.client.close()
         if "forge" in self.__dict__:
             self.forge.close()
+        if "tools" in self.__dict__:
+            self.tools.close()
 
     def images(self, name: str | None) -> tuple[Image, ...]:
         """The image of that name, or all. Raises UsageError."""

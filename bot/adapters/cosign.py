@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from bot.core.reference import Digest, Repository
 from bot.core.signature import (
     FORMATS,
     SIGNATURE_TYPES,
+    UNSIGNED,
     Answer,
     Format,
     Logged,
@@ -27,6 +29,7 @@ from bot.core.signature import (
     identity_of,
     judge_claims,
     judge_failure,
+    judge_unsigned,
 )
 from bot.core.text import plain
 from bot.core.versions import Ref, parse_version
@@ -36,12 +39,13 @@ SECONDS = 90.0
 """For one start of cosign: it asks a registry, and now and then Sigstore's own trust root."""
 
 _MAX_BUNDLES = 5
-# By cosign's major version. cosign 2 asks the log's own clock alone unless it is told to take timestamps too.
-_FLAGS: Mapping[int, Mapping[Format, tuple[str, ...]]] = {
-    3: {"bundle": (), "legacy": ("--new-bundle-format=false",)},
+# By cosign's major version, each way to ask in turn. cosign 2 takes a bundle's time from a timestamp authority alone,
+# or from the log alone, as it is told.
+_FLAGS: Mapping[int, Mapping[Format, tuple[tuple[str, ...], ...]]] = {
+    3: {"bundle": ((),), "legacy": (("--new-bundle-format=false",),)},
     2: {
-        "bundle": ("--new-bundle-format", "--use-signed-timestamps"),
-        "legacy": ("--new-bundle-format=false",),
+        "bundle": (("--new-bundle-format", "--use-signed-timestamps"), ("--new-bundle-format",)),
+        "legacy": (("--new-bundle-format=false",),),
     },
 }
 _OLDEST = (2, 6)
@@ -68,7 +72,8 @@ class Cosign:
             answers = [each.result() for each in asked]
             failures = [answer for answer in answers if isinstance(answer, NotSigned | Unanswered)]
             if len(failures) == len(FORMATS):
-                return best_failure(failures)
+                failure = best_failure(failures)
+                return self._doubted(repository, digest) if failure == NotSigned(UNSIGNED) else failure
             form, log = next(
                 (form, answer)
                 for form, answer in zip(FORMATS, answers, strict=True)
@@ -83,26 +88,43 @@ class Cosign:
     def _ask(
         self, repository: Repository, digest: Digest, who: Sequence[str], form: Format
     ) -> Logged | NotSigned | Unanswered:
-        arguments = ["verify", "--output", "json", *who, *self._flags[form], f"{repository}@{digest}"]
-        done = self._run(arguments, repository)
-        return judge_failure(done.code, done.err) if done.code else judge_claims(done.out, digest, form)
+        failures: list[NotSigned] = []
+        for flags in self._flags[form]:
+            try:
+                done = self._run(["verify", "--output", "json", *who, *flags, f"{repository}@{digest}"], repository)
+            except ServiceError as error:
+                return Unanswered.by(error)  # of this format: the other one may still be there
+            answer = judge_failure(done.code, done.err) if done.code else judge_claims(done.out, digest, form)
+            if not isinstance(answer, NotSigned):
+                return answer
+            failures.append(answer)
+        return best_failure(failures)
+
+    def _doubted(self, repository: Repository, digest: Digest) -> NotSigned | Unanswered:
+        """Whether it is unsigned indeed: cosign 3 takes a registry that fails for one that holds no bundle."""
+        done = self._run(["tree", "--experimental-oci11", f"{repository}@{digest}"], repository)
+        return judge_unsigned(done.code, done.err)
 
     def _logged(self, repository: Repository, digest: Digest, who: Sequence[str]) -> Logged:
-        """When and where the bundle that verifies was logged: each is verified alone, so no other one's words count."""
+        """When and where the bundle that verifies was logged: each is verified alone, so no other one's words count.
+
+        Nothing hangs on it: who signed is proven by now.
+        """
         kind = SIGNATURE_TYPES["bundle"]
-        found = self._run(["download", "attestation", "--predicate-type", kind, f"{repository}@{digest}"], repository)
-        for bundle in bundles_in(found.out)[:_MAX_BUNDLES]:
-            with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
-                path = Path(folder) / "bundle.json"
-                path.write_bytes(bundle)
-                about = ["--bundle", str(path), "--type", kind, "--digest", digest.partition(":")[2], "--digestAlg"]
-                done = self._run(["verify-blob-attestation", *who, *self._flags["bundle"], *about, "sha256"])
-            if done.code == 0:
-                return bundle_log(bundle)
+        download = ["download", "attestation", "--predicate-type", kind, f"{repository}@{digest}"]
+        about = ["--type", kind, "--digest", digest.partition(":")[2], "--digestAlg", "sha256"]
+        with contextlib.suppress(ServiceError):
+            for bundle in bundles_in(self._run(download, repository).out)[:_MAX_BUNDLES]:
+                with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
+                    path = Path(folder) / "bundle.json"
+                    path.write_bytes(bundle)
+                    ask = ["verify-blob-attestation", *who, *about, "--bundle", str(path)]
+                    if any(self._run([*ask, *flags]).code == 0 for flags in self._flags["bundle"]):
+                        return bundle_log(bundle)
         return None, None
 
     @cached_property
-    def _flags(self) -> Mapping[Format, tuple[str, ...]]:
+    def _flags(self) -> Mapping[Format, tuple[tuple[str, ...], ...]]:
         parsed = parse_version(self._version)
         if parsed is None or parsed.release[0] not in _FLAGS or parsed.release[:2] < _OLDEST:
             raise ServiceError(
@@ -117,7 +139,7 @@ class Cosign:
         done = self._run(["version", "--json"])
         try:
             return str(json.loads(done.out)["gitVersion"]).removeprefix("v")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ServiceError(
                 "cosign does not say its version",
                 where="cosign",

@@ -1,4 +1,6 @@
-"""Other people's programs: started from a list, in a bare environment, bounded in time and output, ended with the run.
+"""Other people's programs: started from a list, in a bare environment, ended with the run.
+
+Time, output and memory are bounded: a registry can answer with a few megabytes that unpack to many gigabytes.
 
 A program sees no token of the bot's and no variable that could change its verdict: the environment is built anew
 from a few names. Of Docker's credentials it gets those of the one registry that it is to read.
@@ -13,11 +15,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO
 
@@ -28,6 +33,9 @@ from bot.errors import ServiceError
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of each of a program's two outputs, unless a caller allows more."""
+
+MAX_MEMORY = 4 * 1024**3
+"""Bytes of memory of its own that each process of a program may have, where the system is Linux."""
 
 _CHUNK = 64 * 1024
 _PASSED_ON = (
@@ -115,6 +123,7 @@ def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,  # a buffer's lock would be held by a thread that waits for the program, and keep `close` waiting
             start_new_session=True,
         )
     except OSError as error:
@@ -130,6 +139,7 @@ def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
 
     atexit.register(end)  # an interrupted run leaves its threads, and would leave what they started
     try:
+        _limit_memory(process.pid)
         yield process
     finally:
         end()
@@ -141,26 +151,39 @@ def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
                     pipe.close()
 
 
+def _limit_memory(pid: int) -> None:
+    """Not address space: Go and Java reserve far more of it than they use. What it starts from now on inherits it."""
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 - other systems do not have it
+
+        with contextlib.suppress(OSError):  # it has ended already
+            _, hard = resource.prlimit(pid, resource.RLIMIT_DATA)
+            most = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+            resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
+
+
 def _watch(process: subprocess.Popen[bytes], program: str, stdin: bytes, seconds: float, max_bytes: int) -> Finished:
     out, err = bytearray(), bytearray()
-    threads = [
-        Thread(target=_read, args=(process.stdout, out, max_bytes), daemon=True),
-        Thread(target=_read, args=(process.stderr, err, max_bytes), daemon=True),
-        Thread(target=_feed, args=(process.stdin, stdin), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
+    ended: SimpleQueue[None] = SimpleQueue()
+    works = (
+        partial(_read, process.stdout, out, max_bytes),
+        partial(_read, process.stderr, err, max_bytes),
+        partial(_feed, process.stdin, stdin),
+    )
+    for work in works:
+        Thread(target=lambda work=work: ended.put(work()), daemon=True).start()
     ends = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, ends - time.monotonic()))
-    too_long = any(thread.is_alive() for thread in threads)
-    too_much = max(len(out), len(err)) > max_bytes
-    if not too_long and not too_much:
-        try:
+    why = f"did not end within {seconds:.0f} s"
+    try:
+        for _ in works:
+            ended.get(timeout=max(0.0, ends - time.monotonic()))
+            if max(len(out), len(err)) > max_bytes:
+                why = f"printed more than {max_bytes:,} bytes"
+                break
+        else:
             return Finished(process.wait(max(0.0, ends - time.monotonic())), bytes(out), bytes(err))
-        except subprocess.TimeoutExpired:
-            too_long = True
-    why = f"printed more than {max_bytes:,} bytes" if too_much else f"did not end within {seconds:.0f} s"
+    except (Empty, subprocess.TimeoutExpired):
+        pass
     raise ServiceError(
         f"{program} {why} and was stopped",
         where=program,
@@ -178,5 +201,7 @@ def _read(pipe: IO[bytes] | None, into: bytearray, max_bytes: int) -> None:
 def _feed(pipe: IO[bytes] | None, text: bytes) -> None:
     with contextlib.suppress(OSError, ValueError):
         if pipe is not None:
-            pipe.write(text)
+            rest = memoryview(text)
+            while rest:
+                rest = rest[os.write(pipe.fileno(), rest[:_CHUNK]) :]
             pipe.close()

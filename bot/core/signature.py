@@ -7,6 +7,7 @@ right identity. So the claims are read, and one of them must be a signature, abo
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,10 +29,15 @@ SIGNATURE_TYPES: Mapping[Format, str] = {
     "bundle": "https://sigstore.dev/cosign/sign/v1",
     "legacy": "cosign container image signature",
 }
+UNSIGNED = "unsigned"
 _UNSIGNED, _NO_IMAGE, _NO_MATCH = 10, 11, 12
 _NONE_THERE = ("no signatures found", "no valid bundles exist", "no signatures associated")
+_NO_TIME = "failed to verify timestamps"
 _MISMATCH = ("no matching attestations", "no matching signatures")
+_REKOR2 = "0.0.2"
+"""The version of an entry's kind since Rekor v2."""
 _MAX_SECONDS = 253_402_300_799  # the last second of the year 9999
+_GENERALIZED_TIME = re.compile(rb"\x18\x0f([0-9]{14})Z")
 
 
 class Signed(msgspec.Struct, frozen=True, tag=True):
@@ -113,21 +119,36 @@ def judge_failure(code: int, err: bytes) -> NotSigned | Unanswered:
     """What it means that `cosign verify` ended with another code than 0, by its own exit codes and words."""
     said = said_last(err)
     if code == _UNSIGNED or any(text in said for text in _NONE_THERE):
-        return NotSigned("unsigned")
+        return NotSigned(UNSIGNED)
     if code == _NO_MATCH or (code == 1 and any(text in said for text in _MISMATCH)):
         return NotSigned(f"not signed as it must be: {said}")
     if code == _NO_IMAGE:
         return NotSigned(f"cosign does not find the image: {said}")
-    return Unanswered(
-        f"cosign ended with {code}: {said}",
-        "Nothing is known of the signature. Look at what cosign says, and run it again.",
-    )
+    return _unanswered(code, said)
 
 
 def best_failure(failures: Sequence[NotSigned | Unanswered]) -> NotSigned | Unanswered:
-    """One reason of several formats: what is not known first, then a signature that is wrong, then none at all."""
-    unknown = next((f for f in failures if isinstance(f, Unanswered)), None)
-    return unknown or next((f for f in failures if f.reason != "unsigned"), failures[0])
+    """One reason of several ways to ask: what is not known first, then a signature that is wrong, then none at all.
+
+    That a signature's time comes from another place than was asked for says least of what is wrong with it.
+    """
+
+    def weight(failure: NotSigned | Unanswered) -> int:
+        if isinstance(failure, Unanswered):
+            return 0
+        return 3 if failure.reason == UNSIGNED else 2 if _NO_TIME in failure.reason else 1
+
+    return min(failures, key=weight)
+
+
+def judge_unsigned(code: int, err: bytes) -> NotSigned | Unanswered:
+    """What `cosign tree` makes of an image that `cosign verify` calls unsigned."""
+    said = said_last(err)
+    if code and "entity not found" in said:
+        return NotSigned(f"cosign does not find the image: {said}")
+    if code and "unknown flag" not in said:
+        return _unanswered(code, said)
+    return NotSigned(UNSIGNED)
 
 
 def said_last(err: bytes) -> str:
@@ -136,9 +157,19 @@ def said_last(err: bytes) -> str:
     return plain(text.rpartition("error during command execution: ")[2].strip() or "it said nothing", 500)
 
 
+class _KindVersion(msgspec.Struct, frozen=True):
+    version: str = ""
+
+
+class _Promise(msgspec.Struct, frozen=True, rename="camel"):
+    signed_entry_timestamp: str = ""
+
+
 class _Entry(msgspec.Struct, rename="camel"):
     log_index: str | None = None
     integrated_time: str | None = None
+    inclusion_promise: _Promise = _Promise()
+    kind_version: _KindVersion = _KindVersion()
 
 
 class _Stamp(msgspec.Struct, rename="camel"):
@@ -162,14 +193,17 @@ def bundle_log(bundle: bytes) -> Logged:
     """What a bundle that was verified says of its log.
 
     Sigstore bundle v0.3; numbers are strings in protobuf's JSON, and a 0 is left out. RFC 3161 for the timestamp.
+    Of several entries or timestamps one is verified, and nobody says which: then neither is believed. Rekor v1 signs
+    index and time with a promise; Rekor v2 proves the index, and leaves the time to a timestamp authority.
     """
     try:
         material = msgspec.json.decode(bundle, type=_Bundle).verification_material
-        entry = next(iter(material.tlog_entries), None)
-        index = int(entry.log_index or 0) if entry else None
-        moment = _moment(int(entry.integrated_time or 0) or None) if entry else None
+        entry = material.tlog_entries[0] if len(material.tlog_entries) == 1 else _Entry()
+        promised = entry.inclusion_promise.signed_entry_timestamp
+        index = int(entry.log_index or 0) if promised or entry.kind_version.version == _REKOR2 else None
+        moment = _moment(int(entry.integrated_time or 0)) if promised else None
         stamps = material.timestamp_verification_data
-        if moment is None and stamps and stamps.rfc3161_timestamps:
+        if moment is None and stamps and len(stamps.rfc3161_timestamps) == 1:
             moment = _stamped(b64decode(stamps.rfc3161_timestamps[0].signed_timestamp))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None, None
@@ -221,6 +255,13 @@ def repeat_command(
     )
 
 
+def _unanswered(code: int, said: str) -> Unanswered:
+    return Unanswered(
+        f"cosign ended with {code}: {said}",
+        "Nothing is known of the signature. Look at what cosign says, and run it again.",
+    )
+
+
 def _moment(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds is not None and 0 < seconds <= _MAX_SECONDS else None
 
@@ -228,11 +269,10 @@ def _moment(seconds: int | None) -> datetime | None:
 def _stamped(token: bytes) -> datetime | None:
     """The time in an RFC 3161 token: the GeneralizedTime (X.690, tag 24) of its TSTInfo, `YYYYMMDDhhmmssZ`.
 
-    The first of the token is that one: it stands before the certificates.
+    The first of the token is that one: it stands before the certificates. A hash before it may hold its first bytes.
     """
-    at = token.find(b"\x18\x0f")
-    text = token[at + 2 : at + 17].decode("ascii", errors="replace") if at >= 0 else ""
+    found = _GENERALIZED_TIME.search(token)
     try:
-        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(f"{found[1].decode()}Z", "%Y%m%d%H%M%S%z") if found else None
     except ValueError:
         return None

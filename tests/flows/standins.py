@@ -178,7 +178,8 @@ def _claims(image: str, digest: str, kind: str) -> str:
 
 
 def _bundle() -> str:
-    entry = {"logIndex": "77", "integratedTime": "1787000000"}
+    promise = {"inclusionPromise": {"signedEntryTimestamp": "MEQ="}}
+    entry = {"logIndex": "77", "integratedTime": "1787000000", "kindVersion": {"version": "0.0.1"}, **promise}
     return f"{json.dumps({'verificationMaterial': {'tlogEntries': [entry]}})}\n"
 
 
