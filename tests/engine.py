@@ -102,14 +102,18 @@ def ask(engine: Engine, image: str, case: Case) -> Answer:
     return engine.ask(image, case.arguments, case.config, case.environ, seconds=case.seconds)
 
 
-def standin_image(version: str, environ: Mapping[str, str] | None = None) -> MultiPlatformImage:
-    """The stand-in as a multi-arch image, which sets variables that would change its verdict."""
+def standin_image(
+    version: str,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, Mapping[str, bytes]] | None = None,
+) -> MultiPlatformImage:
+    """The stand-in as a multi-arch image, which sets variables that would change its verdict; `files` by platform."""
     blobs: list[Content] = []
     manifests: list[Content] = []
     entries: list[dict[str, object]] = []
     for platform in DEFAULT_PLATFORMS:
         program = require("standin", REAL / "standin" / version / platform.partition("/")[2] / "agentgateway")
-        layer = layer_of({"app/agentgateway": Path(program).read_bytes()})
+        layer = layer_of({"app/agentgateway": Path(program).read_bytes(), **(files or {}).get(platform, {})})
         config = _config(platform, layer, environ or {"PATH": "/app", "LOCAL_XDS_PATH": "/x", "RUST_BACKTRACE": "1"})
         manifest = manifest_of(config, (layer,))
         blobs += [config, layer]

@@ -76,11 +76,11 @@ def _link(plan: Plan) -> str:
 
 
 def _gates(plan: Plan) -> str:
-    lines = []
-    for gate in plan.gates:
-        repeat = f" (`{gate.repeat}`)" if gate.repeat else ""
-        lines.append(f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}{repeat}")
-    return "\n".join(lines) + _not_asked(plan)
+    """One line each; the commands that ask again are folded, to be copied in one piece."""
+    lines = [f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}" for gate in plan.gates]
+    commands = "\n".join(dict.fromkeys(gate.repeat for gate in plan.gates if gate.repeat))
+    again = f"<details>\n<summary>Ask again by hand</summary>\n\n```bash\n{commands}\n```\n\n</details>"
+    return "\n".join(lines) + _not_asked(plan) + f"\n\n{again}"
 
 
 def _not_asked(plan: Plan) -> str:

@@ -11,6 +11,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Literal
 
 import msgspec
@@ -247,11 +248,11 @@ def repeat_command(
     repository: Repository, digest: Digest, ref: Ref, signature: Signature, form: Format = "bundle"
 ) -> str:
     """The command that verifies it again, for a person with cosign 3."""
-    root = f" --trusted-root {signature.trusted_root}" if signature.trusted_root else ""
+    root = f" --trusted-root {quote(signature.trusted_root)}" if signature.trusted_root else ""
     legacy = " --new-bundle-format=false" if form == "legacy" else ""
     return (
-        f"cosign verify{root}{legacy} --certificate-oidc-issuer {signature.issuer} "
-        f"--certificate-identity {identity_of(signature, ref)} {repository}@{digest}"
+        f"cosign verify{root}{legacy} --certificate-oidc-issuer {quote(signature.issuer)} "
+        f"--certificate-identity {quote(identity_of(signature, ref))} {repository}@{digest}"
     )
 
 

@@ -59,7 +59,7 @@ def test_a_release_whose_notes_name_an_advisory_does_not_wait_and_says_why(cool:
     cool.run("propose")
 
     body = cool.github.pulls(DOWNSTREAM)[0].body
-    assert f"its notes name {advisory}" in body.partition("<details>")[0]
+    assert f"its notes name {advisory}" in body.partition("<summary>Release notes")[0]
 
 
 def test_the_text_stays_the_same_when_the_cooldown_would_be_over(cool: Town, monkeypatch: pytest.MonkeyPatch) -> None:

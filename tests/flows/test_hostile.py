@@ -168,7 +168,7 @@ def test_a_release_page_cannot_write_into_the_text_above_the_fold(town: Town) ->
 
     run = town.run("propose", "--dry-run")
 
-    above = run.out.partition("<details>")[0]
+    above = run.out.partition("<summary>Release notes")[0]
     assert "**signature**" not in above
     assert "evil.example" not in above
     assert above.count("**Merge**") == 1

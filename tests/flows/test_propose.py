@@ -283,7 +283,7 @@ def test_hostile_notes_are_inert_and_the_body_has_its_limit(town: Town) -> None:
     pull = town.github.pulls(DOWNSTREAM)[0]
     body = pull.body
     assert not any(bad in body for bad in ("@all", "#1", "#2", "<!--", "<b>", "\u202e", "\x07", "evil.example/i.png"))
-    assert body.count("</details>") == 1
+    assert body.count("</details>") == 2
     assert body.rstrip().endswith("</details>")
     assert "all" not in pull.title
     assert len(body) <= 58_000
@@ -293,7 +293,7 @@ def test_the_body_answers_in_the_order_in_which_a_maintainer_asks(town: Town) ->
     town.run("propose")
     body = town.github.pulls(DOWNSTREAM)[0].body
 
-    order = ["**agentgateway 1.4.1**", "| from | `v1.3.1`", "pinned-tag", "**Merge**", "<details>", "v1.4.0"]
+    order = ["**agentgateway 1.4.1**", "| from | `v1.3.1`", "pinned-tag", "**Merge**", "<summary>Release notes", "v1.4.0"]
     positions = [body.index(text) for text in order]
 
     assert positions == sorted(positions)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo import without_gates
 from bot.embedded.registry import EmbeddedRegistry
 from tests.emulator import Emulator
 from tests.flows.conftest import CURRENT_DIGEST, DOWNSTREAM, PIN_FILES, PROJECT, UPSTREAM, Run, TestClock, run_command
@@ -50,7 +51,8 @@ class Real:
 
     def pin(self, *, github: bool) -> None:
         for name in (*PIN_FILES, "gateway-bot.toml"):
-            text = (PROJECT / name).read_text().replace("ghcr.io/agentgateway/agentgateway", self.image)
+            text = without_gates((PROJECT / name).read_text())  # tests/real/test_gates.py has those
+            text = text.replace("ghcr.io/agentgateway/agentgateway", self.image)
             if not github:
                 text = text.replace('github = "agentgateway/agentgateway"\n', "")
             target = self.root / name

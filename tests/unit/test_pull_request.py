@@ -41,11 +41,13 @@ def test_the_order_is_that_in_which_a_maintainer_asks() -> None:
         "- ✅ **pinned-tag**",
         "- ✅ **platforms**: linux/amd64, linux/arm64",
         "- ✅ **new-digest**",
+        "<summary>Ask again by hand</summary>",
+        "gateway-bot resolve ghcr.io/acme/app:v1.3.1",
+        "</details>",
         "**Merge** to pin `v1.4.1`",
         "<summary>Release notes (2)</summary>",
         "the second",
         "the first",
-        "</details>",
     ]
 
     positions = [text.index(words) for words in order]
@@ -59,17 +61,17 @@ def test_the_body_has_its_limit_whatever_the_notes_are(kind: str, count: int) ->
     text = body(with_notes(*[GIGANTIC[kind][: 60_000 * (1 if count > 1 else 200)]] * count))
 
     assert text.endswith("\n\n</details>\n")
-    assert text.count("</details>") == 1
+    assert text.count("</details>") == 2
     assert len(text) <= LIMIT
     assert LIMIT == 58_000
 
 
 def test_notes_are_cut_and_nothing_above_them_is() -> None:
     short, long = body(with_notes("short")), body(with_notes(GIGANTIC["lines"]))
-    above = short.partition("<details>")[0]
+    above = short.partition("<summary>Release notes")[0]
 
     assert len(long) > LIMIT // 2
-    assert above == long.partition("<details>")[0]
+    assert above == long.partition("<summary>Release notes")[0]
 
 
 def test_the_same_facts_give_the_same_bytes_on_any_day() -> None:
@@ -101,7 +103,9 @@ def test_the_releases_page_is_linked_where_it_is_harmless(url: str, *, shown: bo
     text = body(replace(made, release=replace(made.release, url=url)))
     row = next(line for line in text.splitlines() if line.startswith("| to |"))
 
-    assert faults(text.partition("<details>")[0]) == []
+    own = "<details>\n<summary>Ask again by hand</summary>"
+    above = text.partition("<details>\n<summary>Release notes")[0].replace(own, "").replace("</details>", "", 1)
+    assert faults(above) == []
     assert ("[page](https://redirect.github.com/" in row) == shown
     assert row.count("|") == 4
 
