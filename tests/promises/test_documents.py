@@ -90,7 +90,7 @@ def test_the_readmes_settings_and_shell_lines_work(gated: Gated) -> None:
 @pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL))
 def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> None:
     head = '[[image]]\nname = "x"\nregistry = "ghcr.io/x/y"\ngithub = "x/y"\n'
-    pins = '' if "[[image.pins]]" in block else '[[image.pins]]\ntype = "terraform"\nfile = "v.tf"\nvariable = "v"\n'
+    pins = "" if "[[image.pins]]" in block else '[[image.pins]]\ntype = "terraform"\nfile = "v.tf"\nvariable = "v"\n'
     whole = block if "[[image]]" in block else head + pins + block
     (tmp_path / FILE).write_text(whole)
 
