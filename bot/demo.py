@@ -60,7 +60,9 @@ def demo(root: Path, output: Path, main: Main) -> int:
         settings = (copy / FILE).read_text(encoding="utf-8-sig")
         if without_gates(settings) != settings:
             (copy / FILE).write_text(without_gates(settings), encoding="utf-8")
-            _say("   The demo has no cosign, Trivy or Docker Engine: of signature, vulnerabilities and config it does not ask")
+            _say(
+                "   The demo has no cosign, Trivy or Docker Engine: it does not ask for signature, findings and config"
+            )
         _publish(copy, image, registry, github)
         before = {path: (copy / path).read_bytes() for path in names}
         files = {path: ("100644", data) for path, data in before.items()}

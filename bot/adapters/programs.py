@@ -123,7 +123,6 @@ def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            bufsize=0,  # a buffer's lock would be held by a thread that waits for the program, and keep `close` waiting
             start_new_session=True,
         )
     except OSError as error:
@@ -199,6 +198,7 @@ def _read(pipe: IO[bytes] | None, into: bytearray, max_bytes: int) -> None:
 
 
 def _feed(pipe: IO[bytes] | None, text: bytes) -> None:
+    """Past the pipe's own buffer: its lock would keep whoever closes it waiting for the program."""
     with contextlib.suppress(OSError, ValueError):
         if pipe is not None:
             rest = memoryview(text)

@@ -293,7 +293,7 @@ def test_the_body_answers_in_the_order_in_which_a_maintainer_asks(town: Town) ->
     town.run("propose")
     body = town.github.pulls(DOWNSTREAM)[0].body
 
-    order = ["**agentgateway 1.4.1**", "| from | `v1.3.1`", "pinned-tag", "**Merge**", "<summary>Release notes", "v1.4.0"]
+    order = ["**agentgateway 1.4.1**", "| from | `v1.3.1`", "pinned-tag", "**Merge**", "Release notes", "v1.4.0"]
     positions = [body.index(text) for text in order]
 
     assert positions == sorted(positions)

@@ -19,8 +19,8 @@ class Judged(msgspec.Struct, frozen=True):
 class ConfigAnswer(msgspec.Struct, frozen=True, tag=True):
     """All environments, with what the schemas say of the fields that our config uses.
 
-    `not_asked` says why the program could not be asked, `schema_unknown` why its schema could not, and `unchanged_unknown`
-    why it is not known what its schema changes.
+    `not_asked` says why the program could not be asked, `schema_unknown` why its schema could not, and
+    `unchanged_unknown` why it is not known what its schema changes.
     """
 
     judged: tuple[Judged, ...]
