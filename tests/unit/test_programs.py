@@ -336,8 +336,9 @@ def test_as_much_as_is_allowed_is_not_too_much(install: Install, programs: Progr
     done = run(programs, max_bytes=8000)
 
     assert (len(done.out), len(done.err)) == (8000, 8000)
-    with pytest.raises(ServiceError, match="7,999 bytes"):
-        run(programs, max_bytes=7999)
+    install("head -c 8000 /dev/zero; sleep 0.1; echo")
+    with pytest.raises(ServiceError, match="8,000 bytes"):
+        run(programs, max_bytes=8000)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit it")

@@ -181,6 +181,7 @@ def test_a_signature_may_say_nothing_of_its_log(optional: object) -> None:
     ("code", "said", "expected"),
     [
         (10, "no signatures found", NotSigned(UNSIGNED)),
+        (10, "in other words", NotSigned(UNSIGNED)),
         (1, "no valid bundles exist in registry", NotSigned(UNSIGNED)),
         (1, "no signatures associated with the image", NotSigned(UNSIGNED)),
         (12, "no matching signatures: x", NotSigned("not signed as it must be: no matching signatures: x")),

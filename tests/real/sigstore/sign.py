@@ -114,10 +114,6 @@ def sign_all(signing: Signing) -> None:
     """Every case that somebody has to sign."""
     signing.image("unsigned")
     signing.bundle("bundle", signing.image("bundle"), RELEASE)
-    current = gateway_image("v1.3.1", OLD)
-    for case, arm64 in (("gateway", NEW), ("vulnerable-gateway", VULNERABLE)):
-        digest = signing.gateway(case, current, gateway_image(TAG, NEW, arm64))
-        signing.bundle(case, digest, RELEASE)
     signing.legacy("legacy", signing.image("legacy"), RELEASE)
     signing.sbom("sbom-only", signing.image("sbom-only"), RELEASE)
     for case, who in IN_BOTH_FORMATS.items():
@@ -147,6 +143,10 @@ def sign_all(signing: Signing) -> None:
     signing.bundle("rekor1", signing.image("rekor1"), RELEASE, by="rekor1")
     garbage = Content(_BUNDLE, b'{"mediaType": 1}')
     attach(signing.stored("hidden-by-garbage"), digest, [referrer(garbage, digest), referrer(_EMPTY, digest)], garbage)
+    current = gateway_image("v1.3.1", OLD)
+    for case, arm64 in (("gateway", NEW), ("vulnerable-gateway", VULNERABLE)):
+        digest = signing.gateway(case, current, gateway_image(TAG, NEW, arm64))
+        signing.bundle(case, digest, RELEASE)
 
 
 def move_all(signing: Signing) -> None:
