@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +57,8 @@ OTHERS = {
 """The images that upstream did not sign, with what the refusal says."""
 
 CASES = (*BUNDLED, *LEGACY, *OTHERS)
+_KEPT_SECONDS = 24 * 60 * 60
+"""How long images of another state stay: an earlier run may still be at work with them."""
 _PARTS = ("cosign3", "cosign2", "fulcio", "timestamp-server", "rekor-posix", "rekor-server", "ctlog", "memorylog")
 _MADE_BY = (
     "tests/real/sigstore/*.py",
@@ -133,8 +136,9 @@ def signed() -> SignedImages:
         made = folder / _state()
         if not made.exists():
             for old in folder.iterdir():
-                if old.is_dir():
+                if old.is_dir() and time.time() - old.stat().st_mtime > _KEPT_SECONDS:
                     shutil.rmtree(old)
+            shutil.rmtree(folder / "new", ignore_errors=True)
             _sign(folder / "new")
             (folder / "new").rename(made)
     found = json.loads((made / "signed.json").read_text())
