@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+
+
+def settled(*futures: Future[Any]) -> None:
+    """Wait for all of them, whatever they bring: an error of one leaves no other at work behind it."""
+    for future in futures:
+        future.exception()
 
 
 def beside(work: Callable[[], _T]) -> Future[_T]:

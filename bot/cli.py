@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -276,7 +277,8 @@ def main(
 
 
 def entry() -> NoReturn:
-    """The program."""
+    """The program. Told to end, it ends as if it was interrupted: what it started goes with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
 
 

@@ -82,7 +82,7 @@ def _ref(to: str | None, images: Sequence[Image]) -> Ref | None:
         raise UsageError("several images, one release", where=to[:80], next_step="Name its image with --image.")
     if parse_version(to) is None:
         raise UsageError(
-            f"{to[:80]!r} is no release's tag", where="--to", next_step="Name a version, as in v1.4.1 or 1.4.1."
+            f"{to[:80]!r} is no release's tag", where="REF", next_step="Name a version, as in v1.4.1 or 1.4.1."
         )
     return Ref(to)
 

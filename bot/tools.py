@@ -40,7 +40,7 @@ class Tools:
     def verifier(self) -> Cosign:
         from bot.adapters.cosign import Cosign
 
-        return Cosign(self._programs, self.root, self.environment.cache)
+        return Cosign(self._programs, self.root)
 
     @cached_property
     def scanner(self) -> Trivy:

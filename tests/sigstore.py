@@ -104,7 +104,6 @@ class Judge:
     def __init__(self, program: str, folder: Path, signed: SignedImages) -> None:
         self.major = program[-1]
         self.signed = signed
-        self.cache = folder / "cache"
         self.path = folder / "path"
         self.path.mkdir()
         self.program = require(program)
@@ -120,7 +119,7 @@ class Judge:
 
     def verify(self, host: str, case: str, *, root: Path | None = None, signature: Signature = SIGNATURE) -> Answer:
         """What it says of a case's image; `root` is the checkout, where the trusted root is looked for."""
-        cosign = Cosign(Programs(self.environ, self.login), root or self.signed.folder, self.cache)
+        cosign = Cosign(Programs(self.environ, self.login), root or self.signed.folder)
         return cosign.verify(image_of(host, case), self.signed.digests[case], REF, signature)
 
 

@@ -54,10 +54,9 @@ _OLDEST = (2, 6)
 class Cosign:
     """Verifies with the cosign that the PATH finds. `root` is the checkout, where a private trusted root stands."""
 
-    def __init__(self, programs: Programs, root: Path, cache: Path) -> None:
+    def __init__(self, programs: Programs, root: Path) -> None:
         self._programs = programs
         self._root = root
-        self._variables = {"TUF_ROOT": str(cache / "sigstore")}
 
     def verify(self, repository: Repository, digest: Digest, ref: Ref, signature: Signature) -> Answer:
         """Who signed the image at `digest`, or why that is not proven. Both signature formats are tried.
@@ -148,7 +147,9 @@ class Cosign:
 
     def _run(self, arguments: Sequence[str], repository: Repository | None = None) -> Finished:
         registry = repository.host if repository else ""
-        return self._programs.run("cosign", arguments, seconds=SECONDS, registry=registry, variables=self._variables)
+        # Sigstore's trust root is fetched into a home that is gone afterwards: a store that is kept is locked by one
+        # cosign at a time, and could be written by others
+        return self._programs.run("cosign", arguments, seconds=SECONDS, registry=registry)
 
     def _trusted(self, signature: Signature) -> list[str]:
         if not signature.trusted_root:
@@ -160,6 +161,14 @@ class Cosign:
                 where=signature.trusted_root,
                 next_step="Put the trusted root of your Sigstore there, or name it right in gateway-bot.toml.",
             )
+        try:
+            json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            raise UsageError(
+                "the trusted root is no JSON",
+                where=signature.trusted_root,
+                next_step="Make it anew with `cosign trusted-root create`, from what your Sigstore says of itself.",
+            ) from None
         return ["--trusted-root", str(path)]
 
 

@@ -39,8 +39,9 @@ def body(plan: Plan) -> str:
 def _verdict(plan: Plan) -> str:
     pin = plan.candidate.pin
     why = next(entry.reason for entry in plan.selection.considered if entry.picked)
-    warnings = sum(gate.verdict == "warn" for gate in plan.gates)
-    checked = f"all {len(plan.gates)} gates passed" if not warnings else f"{warnings} of {len(plan.gates)} gates warn"
+    warn = [gate.name for gate in plan.gates if gate.verdict == "warn"]
+    number = len(plan.gates)
+    checked = f"{len(warn)} of {number} gates warn ({', '.join(warn)})" if warn else f"all {number} gates passed"
     was = plan.current.version
     return (
         f"**{plan.image.name} {pin.version}**, a {was.jump_to(pin.version)} upgrade from {was}, is {why}; "

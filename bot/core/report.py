@@ -55,7 +55,11 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
             pass
     if outcome.gates:
         lines.append("  gates")
-        lines += [f"    {gate.verdict:<7} {gate.name}: {short(plain(gate.evidence, 1000))}" for gate in outcome.gates]
+        first = next((gate for gate in outcome.gates if gate.refuses), None)
+        for gate in outcome.gates:
+            lines.append(f"    {gate.verdict:<7} {gate.name}: {short(plain(gate.evidence, 1000))}")
+            if gate.refuses and gate is not first:  # the first one's stands above
+                lines.append(f"            next: {plain(gate.next_step, 1000)}")
     made = outcome if isinstance(outcome, Plan) else outcome.refused if isinstance(outcome, Blocked) else None
     if made is not None and made.evidence is not None:
         from bot.core.findings import finding_lines  # noqa: PLC0415 - only where there is a candidate

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from bot.beside import beside
+from bot.beside import beside, settled
 from bot.core.evidence import Evidence, Scans
 from bot.core.gates import Unanswered
 from bot.core.gateway_config.answer import ConfigAnswer
@@ -55,6 +55,7 @@ def gather(made: Plan, tools: Tools, now: datetime) -> Evidence:
     signature = asked_signature(image, pin, tools) if image.signature else None
     scans = asked_scans(image, current.digest, pin.digest, tools) if image.scan else None
     config = asked_config(image, image.config, current, pin, tools) if image.config else None
+    settled(*(each for each in (signature, scans, config) if each is not None))
     return Evidence(
         image=image.name,
         ref=pin.ref,

@@ -163,7 +163,7 @@ def made_for_these(claims: Sequence[OutcomeJson], images: Sequence[Image], files
     other = {path for claim in claims for path, digest in claim.bases.items() if now.get(path) != digest}
     if other:
         raise PolicyError(
-            f"the saved plan was made for other files than {plain(', '.join(sorted(other)), 300)}",
+            f"these files have changed since the saved plan was made: {plain(', '.join(sorted(other)), 300)}",
             where=where,
             next_step="Nothing was done. Make the plan again: gateway-bot plan --save FILE.",
         )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from bot.beside import beside
+from bot.beside import beside, settled
 from bot.core.gateway_config.answer import ConfigAnswer, Judged
 from bot.core.gateway_config.expansion import dummies
-from bot.core.gateway_config.explained import Explained, explained
+from bot.core.gateway_config.explained import explained
 from bot.core.gateway_config.verdict import Answer, refusal
 from bot.core.model import ConfigEnvironment, GatewayConfig, Image, Pin, SourceFile
 from bot.core.text import plain
@@ -57,12 +57,17 @@ def validate(image: Image, config: GatewayConfig, current: Pin, candidate: Pin, 
     ServiceError where nothing is known.
     """
     schemas = [beside(partial(_schema, image, config, pin, tools)) for pin in (candidate, current)]
-    template = tools.renderer.read(config.template).data.decode(errors="replace")
-    rendering = [beside(partial(tools.renderer.render, config, each)) for each in config.environments]
-    texts = [each.result() for each in rendering]
-    asking = [beside(partial(_asked, image, config, candidate, template, text, tools)) for text in texts]
+    try:
+        template = tools.renderer.read(config.template).data.decode(errors="replace")
+        rendering = [beside(partial(tools.renderer.render, config, each)) for each in config.environments]
+        settled(*rendering)
+        texts = [each.result() for each in rendering]
+        asking = [beside(partial(_asked, image, config, candidate, template, text, tools)) for text in texts]
+        settled(*asking)
+    finally:
+        settled(*schemas)
     new, old = (each.result() for each in schemas)
-    said = explained(new, old, texts) if config.schema else Explained(tuple(() for _ in texts))
+    said = explained(new, old, texts, published=bool(config.schema))
     answers = [each.result() for each in asking]
     return ConfigAnswer(
         judged=tuple(

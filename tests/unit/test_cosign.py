@@ -44,7 +44,7 @@ def test_what_upstream_signed_passes(stand_in: StandIn, version: str, case: str,
 def test_a_legacy_signature_behind_a_strangers_bundle_is_seen_by_cosign_3_alone(stand_in: StandIn) -> None:
     stand_in.replays("3", "hidden")
     seen = stand_in.verify("hidden")
-    stand_in.cosign = Cosign(stand_in.cosign._programs, stand_in.checkout, stand_in.checkout)
+    stand_in.cosign = Cosign(stand_in.cosign._programs, stand_in.checkout)
     stand_in.replays("2", "hidden")
     unseen = stand_in.verify("hidden")
 
@@ -67,7 +67,8 @@ def test_what_upstream_did_not_sign_is_refused(stand_in: StandIn, major: str, ca
 def test_nothing_is_asked_but_by_exact_identity_issuer_and_digest(stand_in: StandIn) -> None:
     asked = stand_in.path / "asked"
     stand_in.install(
-        f'echo "$@" >> {asked}; echo "$TUF_ROOT" > {stand_in.path}/tuf\n' + replaying(file_of("2", "rekor1"))
+        f'echo "$@" >> {asked}; echo "$TUF_ROOT$SIGSTORE_ROOT_FILE" > {stand_in.path}/root\n'
+        + replaying(file_of("2", "rekor1"))
     )
     stand_in.verify("rekor1")
     starts = [shlex.split(line) for line in asked.read_text().splitlines()]
@@ -84,7 +85,7 @@ def test_nothing_is_asked_but_by_exact_identity_issuer_and_digest(stand_in: Stan
             assert flags["--trusted-root"] == root
             assert digest_of_case("rekor1").partition(":")[2] in (start[-1].rpartition(":")[2], flags.get("--digest"))
     assert stand_in.logins == [HOST] * len(remote)
-    assert (stand_in.path / "tuf").read_text().strip().endswith("/cache/sigstore")
+    assert (stand_in.path / "root").read_text().strip() == ""
 
 
 def test_without_a_trusted_root_cosign_has_its_own(stand_in: StandIn) -> None:

@@ -191,13 +191,13 @@ def test_no_engine_is_told_apart_from_one_that_fails(host: str, why: str) -> Non
 def test_an_engine_that_fails_is_never_a_pass(
     name: str, fault: Fault, fake: FakeEngine, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(adapter, "_REQUEST_SECONDS", 0.6)
     monkeypatch.setattr(images, "_PULL_SECONDS", 0.2)
     fake.pulled.clear()
     fake.faults[name] = fault
     is_missing = False
     try:
-        said = ask(engine, IMAGE, Case(VALID, seconds=0.3)).stopped
+        said = ask(engine, IMAGE, Case(VALID, seconds=0.6)).stopped
     except ServiceError as error:
         said, is_missing = error.what, isinstance(error, NoEngine)
 

@@ -84,7 +84,7 @@ def test_the_same_facts_give_the_same_bytes_on_any_day() -> None:
 def test_a_warning_is_counted_and_shown() -> None:
     text = body(plan(observed(pinned_index=None)))
 
-    assert "1 of 4 gates warn." in text
+    assert "1 of 4 gates warn (pinned-tag)." in text
     assert "- ⚠️ **pinned-tag**: ghcr.io/acme/app:v1.3.1 is not in the registry" in text
 
 

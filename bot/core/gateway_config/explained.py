@@ -26,10 +26,15 @@ class Explained(msgspec.Struct, frozen=True):
     """Why it is not known what changed."""
 
 
-def explained(new: bytes | None, old: bytes | None, texts: Sequence[str]) -> Explained:
-    """What the schema `new` says of the configs, and what it says otherwise than `old`; None: it is not there."""
+def explained(new: bytes | None, old: bytes | None, texts: Sequence[str], *, published: bool = True) -> Explained:
+    """What the schema `new` says of the configs, and what it says otherwise than `old`; None: it is not there.
+
+    Where none is published, only whether a config can be read at all.
+    """
     configs, faults = _read(texts)
     fields = tuple(dict.fromkeys(field for config in configs if config is not None for field in used_fields(config)))
+    if not published:
+        return Explained(tuple(faults), fields=fields)
     try:
         schema = _schema(new)
         misfits = [

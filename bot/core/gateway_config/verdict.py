@@ -98,7 +98,8 @@ def config_gate(answer: ConfigAnswer, config: GatewayConfig, repeat: str, *, on_
         said = f"{program} was not asked: {plain(answer.not_asked, _LIMIT)}"
     mend = (
         f"Change {config.template} so that the pinned release and the candidate both accept it, merge that first, and "
-        "run this again. Where an environment variable needs a fitting value, give it under `dummies`."
+        "run this again. Where an environment variable needs a fitting value, give it under `dummies`; where the "
+        "program says yes in other words, correct `valid` and `invalid`."
     )
     if answer.schema_unknown:
         find = "See where upstream keeps its JSON Schema now, and correct `schema` in gateway-bot.toml."

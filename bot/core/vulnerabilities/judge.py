@@ -130,7 +130,10 @@ def _counts(changes: Changes) -> str:
 
 
 def _excused(brought: _Brought) -> list[str]:
-    held = [f"{name_of(change.id)} in {name_of(change.package)} through {i.until}" for change, i in brought.ignored]
+    held = [
+        f"{name_of(change.id)} in {name_of(change.package)} through {i.until} ({name_of(i.reason, 160)})"
+        for change, i in brought.ignored
+    ]
     over = [f"{name_of(change.id)} since {i.until + timedelta(days=1)}" for change, i in brought.expired]
     return [
         *([f"{len(held)} ignored: {joined(held, _NAMED)}"] if held else []),

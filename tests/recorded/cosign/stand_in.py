@@ -38,7 +38,7 @@ class StandIn:
         (self.checkout / "trusted-root.json").write_text("{}")
         self.signature = SIGNATURE
         self.logins: list[str] = []
-        self.cosign = Cosign(Programs({"PATH": str(self.path)}, self.logins.append), self.checkout, folder / "cache")
+        self.cosign = Cosign(Programs({"PATH": str(self.path)}, self.logins.append), self.checkout)
 
     def install(self, script: str) -> None:
         """Make `cosign` this shell script."""

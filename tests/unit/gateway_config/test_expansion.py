@@ -69,4 +69,4 @@ def test_a_hostile_text_takes_no_time(piece: str) -> None:
     began = time.perf_counter()
     variables(piece * (1_000_000 // len(piece)))
 
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 20
