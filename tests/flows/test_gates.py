@@ -284,3 +284,36 @@ def test_a_scan_that_fails_leaves_a_young_release_cooling_and_says_so(gated: Gat
     assert run.code == 0
     assert "v1.4.2 (cooling until" in run.out
     assert "whether v1.4.2 is urgent is not known" in run.err
+
+
+def test_the_reason_of_an_ignore_stands_where_it_holds(gated: Gated) -> None:
+    ignore = '[[image.scan.ignore]]\nid = "CVE-2026-0001"\nreason = "the function is not reached"\nuntil = 2026-12-31\n'
+    gated.ask(SCAN, ignore)
+    gated.programs.findings(gated.candidate, [OPENSSL])
+
+    gated.run("propose")
+
+    body = gated.town.github.pulls(DOWNSTREAM)[0].body
+    assert "1 ignored: CVE-2026-0001 in openssl through 2026-12-31 (the function is not reached)" in body
+
+
+def test_a_config_that_is_no_yaml_is_refused_even_where_nobody_else_is_asked(gated: Gated) -> None:
+    gated.ask(CONFIG.replace('schema = "schema/config.json"\n', ""))
+    gated.programs.renders("binds: [\n")
+
+    run = gated.run("plan", DOCKER_HOST="tcp://127.0.0.1:9")
+
+    assert run.code == 6
+    assert "it cannot be read" in run.out
+
+
+def test_every_gate_that_refuses_says_what_to_do_next(gated: Gated) -> None:
+    gated.ask(SIGNATURE, SCAN)
+    gated.programs.signature(gated.candidate, "unsigned")
+    gated.programs.findings(gated.candidate, [OPENSSL])
+
+    run = gated.run("plan")
+
+    assert run.code == 5
+    assert "next      Do not use v1.4.1" in run.out
+    assert "next: Wait for a release that fixes it" in run.out

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from tests.flows.conftest import DOWNSTREAM, PROJECT, Town
+from tests.flows.conftest import DOWNSTREAM, PROJECT, SIGNATURE, Gated, Town
 from tests.flows.test_apply import drifted
 
 
@@ -103,3 +105,21 @@ def test_the_first_blocked_image_gives_the_exit_code(town: Town) -> None:
     run = town.run("plan", "--json")
 
     assert ([json.loads(line)["exit_code"] for line in run.out.splitlines()], run.code) == ([4, 3], 4)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_it_ends_at_once_and_takes_along_what_it_started(gated: Gated, sent: signal.Signals) -> None:
+    gated.ask(SIGNATURE)
+    gated.programs.signature(gated.candidate, "hang")
+    command = [sys.executable, "-m", "bot.cli", "-C", str(gated.town.root), "plan"]
+    asked, environ = gated.programs.answers / "cosign.group", {**os.environ, **gated.town.environ}
+    with subprocess.Popen(command, cwd=PROJECT, env=environ, stderr=subprocess.PIPE) as bot:
+        while not asked.exists() or not asked.read_text():
+            time.sleep(0.01)
+        bot.send_signal(sent)
+        _, said = bot.communicate(timeout=20)
+    left = subprocess.run(["pgrep", "-r", "DRS", "-g", str(int(asked.read_text()))], capture_output=True, check=False)
+
+    assert bot.returncode == 130
+    assert b"interrupted" in said
+    assert left.stdout == b""

@@ -232,3 +232,11 @@ def test_a_trusted_root_that_is_no_file_of_the_checkout_is_a_wrong_setting(
     assert raised.value.where == root
     assert raised.value.exit_code == 2
     assert not (stand_in.path / "started").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----", b"\xff{}", b"[" * 100_000])
+def test_a_trusted_root_that_is_no_json_is_wrong_settings(stand_in: StandIn, content: bytes) -> None:
+    (stand_in.checkout / SIGNATURE.trusted_root).write_bytes(content)
+
+    with pytest.raises(UsageError, match="the trusted root is no JSON"):
+        stand_in.verify()
