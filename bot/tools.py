@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +20,22 @@ if TYPE_CHECKING:
     from bot.core.distribution import Login
 
 
-@dataclass
 class Tools:
     """cosign, Trivy, Terraform, the Docker Engine and GitHub's files, for a checkout at `root`."""
 
-    root: Path
-    environment: Environment
-    http: Callable[[], Http]
-    login: Callable[[str], Login | None]
-    log: Callable[[str], None]
+    def __init__(
+        self,
+        root: Path,
+        environment: Environment,
+        http: Callable[[], Http],
+        login: Callable[[str], Login | None],
+        log: Callable[[str], None],
+    ) -> None:
+        self.root = root
+        self.environment = environment
+        self.http = http
+        self.login = login
+        self.log = log
 
     def close(self) -> None:
         """Let go of the connections, where there are any."""
