@@ -278,7 +278,8 @@ def main(
 
 def entry() -> NoReturn:
     """The program. Told to end, it ends as if it was interrupted: what it started goes with it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, signal.default_int_handler)
     sys.exit(main())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.core.text import json_line, no_command, plain
-from bot.errors import UsageError
+from bot.errors import PolicyError, UsageError
 from bot.world import World
 
 # What a command does not need is not imported for it: PLC0415 is off for this file.
@@ -33,6 +33,13 @@ def outcomes(
         if to is not None or name is not None:
             raise UsageError("a saved plan says which release", where="--plan", next_step="Leave --to and --image out.")
         claims = world.saved_plans(saved)
+        names = [claim.image for claim in claims]
+        if len(set(names)) < len(names):
+            raise PolicyError(
+                "the saved plan has two lines for one image",
+                where=str(saved),
+                next_step="Nothing was done. Make the plan again: gateway-bot plan --save FILE.",
+            )
         known = world.settings.images
         if same_base:
             upgrade.made_for_these(claims, known, world.files, str(saved))

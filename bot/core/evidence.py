@@ -5,7 +5,8 @@ A saved plan carries the evidence, not the verdicts: who proposes judges it agai
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -22,6 +23,9 @@ from bot.core.vulnerabilities.findings import Changes, Scan, compare
 from bot.core.vulnerabilities.judge import vulnerabilities_gate
 
 _SKEW = timedelta(minutes=10)
+_CODES = frozenset({4, 5, 6})
+_TOOL = re.compile(r"cosign [0-9A-Za-z.+-]{1,40}")
+_SCANNER = re.compile(r"trivy [0-9A-Za-z.+-]{1,40}")
 
 
 class Scans(msgspec.Struct, frozen=True, tag=True):
@@ -53,8 +57,11 @@ def read_evidence(document: bytes) -> Evidence | None:
     return msgspec.json.decode(document, type=Evidence | None)
 
 
-def gates_of(evidence: Evidence, image: Image, *, on_ci: bool) -> tuple[Gate, ...]:
-    """One gate for each question that the settings ask: that there is no answer is an answer too."""
+def gates_of(evidence: Evidence, image: Image, today: date, *, on_ci: bool) -> tuple[Gate, ...]:
+    """One gate for each question that the settings ask: that there is no answer is an answer too.
+
+    `today`, in UTC, is the day on which ignores have to hold: that of the judging, whenever it was gathered.
+    """
     asked: list[Gate] = []
     if image.signature is not None:
         form = evidence.signature.format if isinstance(evidence.signature, Signed) else "bundle"
@@ -65,7 +72,7 @@ def gates_of(evidence: Evidence, image: Image, *, on_ci: bool) -> tuple[Gate, ..
             case Unanswered() as unanswered:
                 asked.append(unanswered.gate("vulnerabilities", f"gateway-bot scan --to {evidence.ref}"))
             case scans:
-                asked.append(vulnerabilities_gate(scans.changes(), image.scan, evidence.gathered.date(), evidence.ref))
+                asked.append(vulnerabilities_gate(scans.changes(), image.scan, today, evidence.ref))
     if image.config is not None:
         repeat = f"gateway-bot validate --to {evidence.ref}"
         match evidence.config or _missing("config"):
@@ -86,6 +93,10 @@ def proves(evidence: Evidence, plan: Plan, now: datetime) -> str:
         return "its evidence holds a signature of another digest, or by another identity"
     if isinstance(evidence.scans, Scans) and not _are_of(evidence.scans, image, current, candidate):
         return "its evidence holds scans of other images or platforms, or scans that cannot be compared"
+    if isinstance(evidence.config, ConfigAnswer) and not _are_all(evidence.config, image):
+        return "its evidence speaks of other environments than gateway-bot.toml"
+    if not all(map(_is_made_by_us, (evidence.signature, evidence.scans, evidence.config))):
+        return "its evidence holds an answer that the bot does not give"
     age = now - evidence.gathered
     if age < -_SKEW:
         return f"its evidence is from the future: {evidence.gathered:%Y-%m-%d %H:%M} UTC"
@@ -95,26 +106,40 @@ def proves(evidence: Evidence, plan: Plan, now: datetime) -> str:
     return ""
 
 
+def _is_made_by_us(answer: object) -> bool:
+    """Whether an answer that is none has an exit code as the bot gives them."""
+    return not isinstance(answer, Unanswered) or answer.exit_code in _CODES
+
+
 def _is_required(signed: Signed, image: Image, candidate: Candidate) -> bool:
     wanted = image.signature
-    return wanted is not None and (signed.digest, signed.identity, signed.issuer) == (
-        candidate.pin.digest,
-        identity_of(wanted, candidate.pin.ref),
-        wanted.issuer,
+    return (
+        wanted is not None
+        and _TOOL.fullmatch(signed.tool) is not None
+        and (signed.digest, signed.identity, signed.issuer)
+        == (candidate.pin.digest, identity_of(wanted, candidate.pin.ref), wanted.issuer)
     )
 
 
 def _are_of(scans: Scans, image: Image, current: Pin, candidate: Candidate) -> bool:
-    required = set(image.policy.platforms)
+    required = tuple(sorted(image.policy.platforms))
     if (scans.current.digest, scans.candidate.digest) != (current.digest, candidate.pin.digest):
         return False
-    same = (scans.current.database, scans.current.scanner) == (scans.candidate.database, scans.candidate.scanner)
-    return same and required <= set(scans.candidate.platforms)
+    before, after = scans.current, scans.candidate
+    same = (before.database, before.scanner) == (after.database, after.scanner)
+    whole = all(tuple(sorted(scan.platforms)) == required for scan in (before, after))
+    placed = all(f.platform == part.platform for scan in (before, after) for part in scan.parts for f in part.findings)
+    return same and whole and placed and _SCANNER.fullmatch(after.scanner) is not None
+
+
+def _are_all(answer: ConfigAnswer, image: Image) -> bool:
+    environments = [environment.name for environment in image.config.environments] if image.config else []
+    return [judged.environment for judged in answer.judged] == environments
 
 
 def with_evidence(plan: Plan, evidence: Evidence, *, on_ci: bool) -> Plan:
     """The plan with what was gathered, and with the gates that it makes."""
-    asked = gates_of(evidence, plan.image, on_ci=on_ci)
+    asked = gates_of(evidence, plan.image, plan.made.date(), on_ci=on_ci)
     return msgspec.structs.replace(plan, gates=(*plan.gates, *asked), evidence=evidence)
 
 

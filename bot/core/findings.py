@@ -16,7 +16,7 @@ def finding_sections(plan: Plan) -> list[str]:
     """Markdown, one section each, for the pull request and the step summary; without those that have nothing to say."""
     if plan.evidence is None:
         return []
-    scans, config, today = plan.evidence.scans, plan.evidence.config, plan.evidence.gathered.date()
+    scans, config, today = plan.evidence.scans, plan.evidence.config, plan.made.date()
     policy = plan.image.scan or ScanPolicy()
     return [
         section
@@ -32,7 +32,7 @@ def finding_lines(plan: Plan) -> list[str]:
     """The same for a terminal, without ends of lines."""
     if plan.evidence is None:
         return []
-    scans, config, today = plan.evidence.scans, plan.evidence.config, plan.evidence.gathered.date()
+    scans, config, today = plan.evidence.scans, plan.evidence.config, plan.made.date()
     policy = plan.image.scan or ScanPolicy()
     return [
         *(vulnerabilities_section.lines(scans.changes(), policy, today) if isinstance(scans, Scans) else ()),
@@ -45,7 +45,7 @@ def urgent_fix(plan: Plan) -> str:
     scans = plan.evidence.scans if plan.evidence else None
     if plan.image.scan is None or plan.evidence is None or not isinstance(scans, Scans):
         return ""
-    fixed = overriding(scans.changes(), plan.image.scan, plan.evidence.gathered.date())
+    fixed = overriding(scans.changes(), plan.image.scan, plan.made.date())
     return f"{name_of(fixed[0].id)} ({fixed[0].severity})" if fixed else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bot.core.findings import finding_sections, urgent_fix, used_fields_of
 from bot.core.gates import Verdict
 from bot.core.notes import breaking_signs, release_notes
-from bot.core.notes.inline import link
+from bot.core.notes.inline import link, words
 from bot.core.plan import Plan
 from bot.core.report import short
 from bot.core.selection import in_haste
@@ -78,7 +78,7 @@ def _link(plan: Plan) -> str:
 
 def _gates(plan: Plan) -> str:
     """One line each; the commands that ask again are folded, to be copied in one piece."""
-    lines = [f"- {_MARKS[gate.verdict]} **{gate.name}**: {short(gate.evidence)}" for gate in plan.gates]
+    lines = [f"- {_MARKS[gate.verdict]} **{gate.name}**: {words(short(gate.evidence))}" for gate in plan.gates]
     commands = "\n".join(dict.fromkeys(gate.repeat for gate in plan.gates if gate.repeat))
     again = f"<details>\n<summary>Ask again by hand</summary>\n\n```bash\n{commands}\n```\n\n</details>"
     return "\n".join(lines) + _not_asked(plan) + f"\n\n{again}"

@@ -38,7 +38,7 @@ def _is_shown(char: str) -> bool:
     return char.isprintable() or (char.isspace() and char not in "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029")
 
 
-_COMMAND = re.compile(r"^([ \t]*):(?=:)|##(?=\[)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|(?<=[\r\x0b\x0c\x85\u2028\u2029]))([ \t]*):(?=:)|##(?=\[)", re.MULTILINE)
 _UNSEEN = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|#(?=\\[)")
 
 

@@ -105,7 +105,7 @@ def verify(subject: Subject, ground: Ground) -> Asked:
     platforms = gates.platforms(image, asked.pin, asked.platforms)
     answer = asked_signature(image, asked.pin, _tools(ground)).result()
     only = msgspec.structs.replace(image, scan=None, config=None)
-    signature = gates_of(subject.evidence(signature=answer), only, on_ci=ground.on_ci)
+    signature = gates_of(subject.evidence(signature=answer), only, subject.now.date(), on_ci=ground.on_ci)
     return subject.answered((there, platforms, *signature), signature=answer if isinstance(answer, Signed) else None)
 
 
@@ -114,7 +114,7 @@ def scan(subject: Subject, ground: Ground) -> Asked:
     policy = subject.image.scan or ScanPolicy()
     only = msgspec.structs.replace(subject.image, scan=policy, signature=None, config=None)
     scans = asked_scans(only, subject.current.digest, subject.asked.pin.digest, _tools(ground)).result()
-    asked = gates_of(subject.evidence(scans=scans), only, on_ci=ground.on_ci)
+    asked = gates_of(subject.evidence(scans=scans), only, subject.now.date(), on_ci=ground.on_ci)
     if not isinstance(scans, Scans):
         return subject.answered(asked)
     changes = scans.changes()
@@ -128,7 +128,7 @@ def validate(subject: Subject, ground: Ground) -> Asked:
     if only.config is None:
         raise _no_table(only, "config")
     answer = asked_config(only, only.config, subject.current, subject.asked.pin, _tools(ground)).result()
-    asked = gates_of(subject.evidence(config=answer), only, on_ci=ground.on_ci)
+    asked = gates_of(subject.evidence(config=answer), only, subject.now.date(), on_ci=ground.on_ci)
     if not isinstance(answer, ConfigAnswer):
         return subject.answered(asked)
     return subject.answered(asked, lines=tuple(config_section.lines(answer)), config=answer)

@@ -30,7 +30,10 @@ def urgent(seen: Observed, upstream: Upstream, tools: Tools | None, given: Evide
         scans = given.scans
     elif tools is not None:
         scans = _scanned(seen, upstream, tools)
-    fixed = overriding(scans.changes(), policy, seen.now.date()) if scans else ()
+    try:
+        fixed = overriding(scans.changes(), policy, seen.now.date()) if scans else ()
+    except ValueError:  # evidence that cannot be compared; `proves` says so of the plan that follows
+        return {}
     return {cooling.ref: f"it fixes {fixed[0].id} ({fixed[0].severity})"} if fixed else {}
 
 

@@ -51,10 +51,13 @@ class Ground(msgspec.Struct, frozen=True):
     on_ci: bool = False
 
 
-def plan(image: Image, ground: Ground, wanted: Ref | None, given: Evidence | None = None) -> Outcome:
+def plan(
+    image: Image, ground: Ground, wanted: Ref | None, given: Evidence | None = None, *, proving: bool = True
+) -> Outcome:
     """The decision for an image, with its evidence. An error becomes its outcome, with what was known by then.
 
     `given` is evidence from elsewhere: it is used where it proves this very candidate, and then nothing is gathered.
+    Without `proving` it is the decision alone, on which nobody may act.
     """
     pinned = made = None
     try:
@@ -62,7 +65,7 @@ def plan(image: Image, ground: Ground, wanted: Ref | None, given: Evidence | Non
         upstream = ground.upstream(image)
         seen = observe(image, pinned, upstream, wanted)
         made = decide(_hastened(seen, upstream, ground, given))
-        return _proven(made, ground, upstream, given) if isinstance(made, Plan) else made
+        return _proven(made, ground, upstream, given) if proving and isinstance(made, Plan) else made
     except BotError as error:
         return _blocked(error, image, pinned, made)
     except Exception as error:  # noqa: BLE001 - what is wrong with one image does not hide the others
@@ -132,7 +135,8 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
         given = _read(claim)
     except ValueError:
         return refused("was edited: its evidence cannot be read")
-    fresh = plan(image, ground, Ref(claim.candidate.ref) if claim.candidate else None, given)
+    wanted = Ref(claim.candidate.ref) if claim.candidate else None
+    fresh = plan(image, ground, wanted, given, proving=claim.outcome != "nothing_new")
     if isinstance(fresh, Plan):
         if claim.candidate is None and claim.outcome != "nothing_new":
             return refused("names no candidate")

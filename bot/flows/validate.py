@@ -9,12 +9,15 @@ from typing import Protocol
 from bot.beside import beside, settled
 from bot.core.gateway_config.answer import ConfigAnswer, Judged
 from bot.core.gateway_config.expansion import dummies
-from bot.core.gateway_config.explained import explained
+from bot.core.gateway_config.explained import Explained, explained
 from bot.core.gateway_config.verdict import Answer, refusal
 from bot.core.model import ConfigEnvironment, GatewayConfig, Image, Pin, SourceFile
 from bot.core.text import plain
 from bot.core.versions import Ref
 from bot.errors import NoEngine
+
+_SECONDS = 30
+"""For what the schemas say; upstream's take some hundredths."""
 
 
 class Renderer(Protocol):
@@ -67,7 +70,10 @@ def validate(image: Image, config: GatewayConfig, current: Pin, candidate: Pin, 
     finally:
         settled(*schemas)
     new, old = (each.result() for each in schemas)
-    said = explained(new, old, texts, published=bool(config.schema))
+    try:  # a schema can be written so that reading it takes for ever, and explains nothing then
+        said = beside(partial(explained, new, old, texts, published=bool(config.schema))).result(_SECONDS)
+    except TimeoutError:
+        said = Explained(tuple(() for _ in texts), unknown=f"it takes more than {_SECONDS} s to read")
     answers = [each.result() for each in asking]
     return ConfigAnswer(
         judged=tuple(
@@ -78,7 +84,8 @@ def validate(image: Image, config: GatewayConfig, current: Pin, candidate: Pin, 
         schema_unknown=f"{config.schema} at {candidate.ref}: {said.unknown}" if said.unknown else "",
         unchanged_unknown=f"{config.schema} at {current.ref}: {said.unchanged}" if said.unchanged else "",
         differences=said.differences,
-        fields=said.fields,
+        # a key that only a variable brought in could be a value that nobody should read
+        fields=tuple(f for f in said.fields if all(step in template for step in f.replace("[]", "").split("."))),
     )
 
 

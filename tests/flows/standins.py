@@ -119,11 +119,17 @@ class Programs:
             case "hang":
                 (self.answers / f"{digest}.bundle.hang").touch()
 
-    def findings(self, digest: str, found: Sequence[Finding], platforms: Sequence[str] = ("amd64", "arm64")) -> None:
+    def findings(
+        self,
+        digest: str,
+        found: Sequence[Finding],
+        platforms: Sequence[str] = ("amd64", "arm64"),
+        family: str = "wolfi",
+    ) -> None:
         """What Trivy finds in an image, on these platforms; nothing on the other one."""
         for architecture in ("amd64", "arm64"):
             listed = found if architecture in platforms else ()
-            report = _report(self.image, digest, architecture, listed)
+            report = _report(self.image, digest, architecture, listed, family)
             (self.answers / f"{digest}-linux-{architecture}.json").write_text(json.dumps(report))
 
     def database(self, updated: str, failure: str = "") -> None:
@@ -183,7 +189,7 @@ def _bundle() -> str:
     return f"{json.dumps({'verificationMaterial': {'tlogEntries': [entry]}})}\n"
 
 
-def _report(image: str, digest: str, architecture: str, found: Sequence[Finding]) -> Mapping[str, object]:
+def _report(image: str, digest: str, architecture: str, found: Sequence[Finding], family: str) -> Mapping[str, object]:
     name = f"{image}@{digest}"
     vulnerabilities = [
         {
@@ -202,15 +208,15 @@ def _report(image: str, digest: str, architecture: str, found: Sequence[Finding]
         "ArtifactName": name,
         "ArtifactType": "container_image",
         "Metadata": {
-            "OS": {"Family": "wolfi", "Name": "20230201"},
+            "OS": {"Family": family, "Name": "20230201"},
             "RepoDigests": [name],
             "ImageConfig": {"architecture": architecture, "os": "linux"},
         },
         "Results": [
             {
-                "Target": f"{name} (wolfi 20230201)",
+                "Target": f"{name} ({family} 20230201)",
                 "Class": "os-pkgs",
-                "Type": "wolfi",
+                "Type": family,
                 "Packages": [{"Name": "openssl", "Version": "1.0-r0"}],
                 "Vulnerabilities": vulnerabilities,
             }

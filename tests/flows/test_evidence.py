@@ -199,3 +199,73 @@ def test_no_edit_of_the_evidence_is_a_bug(gated: Gated, saved: Path, value: obje
         codes[path] = gated.run("propose", "--dry-run", "--plan", str(file)).code
 
     assert {path: code for path, code in codes.items() if code not in {0, 2, 6}} == {}
+
+
+NO_ANSWER = {"type": "Unanswered", "reason": "x", "next_step": "y", "exit_code": 0}
+LIES: list[tuple[str, Callable[[Any], object]]] = [
+    ("tool", lambda e: e["signature"].update(tool="cosign 3.1.3\n<img src=x>")),
+    ("scanner", lambda e: [e["scans"][side].update(scanner="trivy 1 @acme") for side in ("current", "candidate")]),
+    ("another environment", lambda e: e["config"]["judged"].append({"environment": "@acme"})),
+    ("a part twice", lambda e: e["scans"]["candidate"]["parts"].append(e["scans"]["candidate"]["parts"][0])),
+    ("no part of the current image", lambda e: e["scans"]["current"]["parts"].clear()),
+    (
+        "a part of another platform",
+        lambda e: e["scans"]["candidate"]["parts"][0]["platform"].update(os="\r::warning::x"),
+    ),
+    (
+        "an exit code of success",
+        lambda e: e.update(scans={"type": "Unanswered", "reason": "x", "next_step": "y", "exit_code": 0}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "lie"), LIES, ids=[name for name, _ in LIES])
+def test_a_lie_that_is_cheap_to_notice_is_noticed(
+    gated: Gated, saved: Path, name: str, lie: Callable[[Any], object]
+) -> None:
+    edit(saved, lambda document: lie(document["evidence"]))
+
+    run = propose(gated, saved)
+
+    assert (run.code, name) == (6, name)
+    assert gated.town.github.pulls(DOWNSTREAM) == ()
+
+
+def test_two_lines_for_one_image_are_no_plan(gated: Gated, saved: Path) -> None:
+    saved.write_text(saved.read_text() * 2)
+
+    run = propose(gated, saved)
+
+    assert run.code == 6
+    assert "two lines for one image" in run.err
+
+
+def test_a_release_that_came_after_a_plan_without_one_is_for_the_next_run(gated: Gated, tmp_path: Path) -> None:
+    gated.ask(SIGNATURE, SCAN, CONFIG)
+    gated.town.run("apply")
+    file = tmp_path / "plan.json"
+    gated.run("plan", "--save", str(file))
+    gated.town.release("v1.4.2", days_ago=1)
+    without_programs(gated)
+
+    run = propose(gated, file)
+
+    assert run.code == 0
+    assert "v1.4.2, which is there now, is for the next run" in run.out
+
+
+def test_an_ignore_that_ended_since_the_plan_was_made_no_longer_holds(gated: Gated, tmp_path: Path) -> None:
+    ignore = '[[image.scan.ignore]]\nid = "CVE-2026-0002"\nreason = "x"\nuntil = 2026-08-19\n'
+    gated.ask(SCAN, ignore)
+    gated.programs.findings(gated.candidate, [GLIBC])
+    file = tmp_path / "plan.json"
+    gated.run("plan", "--save", str(file))
+    without_programs(gated)
+
+    def before(document: Any) -> None:
+        document.update(outcome="propose", exit_code=0)
+        document["evidence"].update(gathered="2026-08-19T20:00:00Z")
+
+    edit(file, before)
+
+    assert propose(gated, file).code == 6

@@ -317,3 +317,30 @@ def test_every_gate_that_refuses_says_what_to_do_next(gated: Gated) -> None:
     assert run.code == 5
     assert "next      Do not use v1.4.1" in run.out
     assert "next: Wait for a release that fixes it" in run.out
+
+
+def test_what_strangers_write_into_a_gates_evidence_does_not_act(gated: Gated) -> None:
+    gated.ask(CONFIG)
+    values = [
+        "x" * 150 + "`](https://evil.example) ![a](https://evil.example/i.png) @acme/owners <img src=x> fixes #1"
+    ] * 9
+    gated.schema("v1.4.1", {**SCHEMA, "properties": {"binds": {"enum": values}}})
+
+    gated.run("propose")
+
+    body = gated.town.github.pulls(DOWNSTREAM)[0].body
+    line = next(line for line in body.splitlines() if "**config**" in line)
+    assert not any(text in line.replace("\\", "") for text in ("](https://", "<img", "@acme", "#1"))
+
+
+def test_a_scan_of_an_image_that_calls_itself_another_system_fixes_nothing(gated: Gated) -> None:
+    gated.ask(SCAN)
+    gated.programs.findings(gated.current, [GLIBC])
+    gated.programs.findings(gated.candidate, [], family="alpine")
+
+    run = gated.run("plan", "--json")
+
+    gate = run.json["gates"][-1]
+    assert gate["verdict"] == "warn"
+    assert "1 no longer to be seen" in gate["evidence"]
+    assert "fixed" not in gate["evidence"]

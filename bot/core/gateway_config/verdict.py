@@ -26,6 +26,7 @@ _CAUSED = re.compile(r"\n{1,2}Caused by:\n {0,8}(?:\d{1,3}: )?|\n {1,8}\d{1,3}: 
 _ERROR = re.compile(r"^Error: ", re.MULTILINE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)("|\Z)', re.DOTALL)
 _BACKTICKED = re.compile(r"`([^`]*)(`|\Z)")
+_TOKEN = re.compile(r"[^\s`\"',;:()\[\]{}]{4,}")
 _WORD = re.compile(r"[\w+=-]{4,}")
 _REFUSED = 6
 
@@ -77,6 +78,7 @@ def explain(error: str, template: str, rendered: str) -> str:
         return match[0] if match[2] and not is_value(match[1]) else f"`{MASK}`"
 
     text = _BACKTICKED.sub(backticked, _QUOTED.sub(quoted, text))
+    text = _TOKEN.sub(lambda match: MASK if is_value(match[0]) else match[0], text)
     return plain(_WORD.sub(lambda match: MASK if is_value(match[0]) else match[0], text), _LIMIT)
 
 

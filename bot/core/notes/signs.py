@@ -30,12 +30,10 @@ def breaking_signs(releases: Sequence[Release], fields: Sequence[str] = ()) -> s
     Lines that name a field of our config stand first, whatever they say of it; `fields` are its paths. Upstream has
     no convention for either, so this reads words: it may find too much, and silence proves nothing.
     """
-    ours = [(release, line) for release in releases for line in _naming(release.notes, fields)]
-    found = [
-        *ours,
-        *(pair for release in releases for line in _lines(release.notes) if (pair := (release, line)) not in ours),
-    ]
-    shown = [f"- {words(plain(release.ref, 60))}: {words(plain(line, _LENGTH))}" for release, line in found[:_SHOWN]]
+    ours = {(release.ref, line): None for release in releases for line in _naming(release.notes, fields)}
+    others = {(release.ref, line): None for release in releases for line in _lines(release.notes)}
+    found = list(ours | others)
+    shown = [f"- {words(plain(ref, 60))}: {words(plain(line, _LENGTH))}" for ref, line in found[:_SHOWN]]
     if len(found) > _SHOWN:
         shown.append(f"- and {len(found) - _SHOWN} more in the notes below")
     return "\n".join(shown)

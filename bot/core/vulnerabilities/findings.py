@@ -82,9 +82,9 @@ class Scan(msgspec.Struct, frozen=True):
         return tuple(sorted((f for part in self.parts for f in part.findings), key=_place))
 
     @property
-    def recognised(self) -> frozenset[tuple[Platform, Kind]]:
-        """Of which platforms which packages could be read."""
-        return frozenset((part.platform, known.kind) for part in self.parts for known in part.recognised)
+    def recognised(self) -> frozenset[tuple[Platform, Kind, str]]:
+        """Of which platforms which packages could be read, and as whose."""
+        return frozenset((part.platform, known.kind, known.family) for part in self.parts for known in part.recognised)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -109,7 +109,8 @@ class Changes(msgspec.Struct, frozen=True):
       rated by one database, so this is no new opinion about an old vulnerability: it is the other vendor whose
       rating counts (the operating system or the source of the package changed), or one more version of the
       package. A rating that was raised since yesterday is raised for both images: that is `persisting`.
-    - `fixed`: the current image has it, the candidate has not, and packages of its kind can still be read there.
+    - `fixed`: the current image has it, the candidate has not, and packages of its kind and family (such as `wolfi`)
+      can still be read there.
     - `unseen`: as `fixed`, but the scanner can no longer read such packages there: nobody knows.
     - `persisting`: both have it, and it is not worse.
     """
@@ -128,7 +129,7 @@ class Changes(msgspec.Struct, frozen=True):
         return tuple(sorted((*self.new, *self.escalated), key=_order))
 
     @property
-    def lost(self) -> tuple[tuple[Platform, Kind], ...]:
+    def lost(self) -> tuple[tuple[Platform, Kind, str], ...]:
         """Packages that could be read in the current image, and not in the candidate."""
         return tuple(sorted(self.current.recognised - self.candidate.recognised))
 
@@ -147,8 +148,9 @@ def compare(current: Scan, candidate: Scan) -> Changes:
     after = {_identity(finding): finding for finding in candidate.findings}
     both = [(before[key], finding) for key, finding in after.items() if key in before]
     gone = [finding for key, finding in before.items() if key not in after]
-    readable = candidate.recognised
-    seen = [all((finding.platform, kind) in readable for kind in finding.kinds) for finding in gone]
+    # an operating system that calls itself another one has other advisories, or none
+    lost = {(platform, kind) for platform, kind, _ in current.recognised - candidate.recognised}
+    seen = [not any((finding.platform, kind) in lost for kind in finding.kinds) for finding in gone]
     return Changes(
         current,
         candidate,

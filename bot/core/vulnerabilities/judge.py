@@ -98,7 +98,7 @@ def _brought(worse: Sequence[Change], policy: ScanPolicy, today: date) -> _Broug
     excused = {change for change, _ in ignored}
     rest = [change for change in worse if change not in excused]
     blocking = [change for change in rest if _reaches(change.severity, policy.block)]
-    others = [change for change in rest if change not in blocking]
+    others = [change for change in rest if not _reaches(change.severity, policy.block)]
     return _Brought(
         blocking=tuple(blocking),
         unrated=tuple(change for change in others if change.severity == "UNKNOWN"),
@@ -147,7 +147,7 @@ def _doubts(changes: Changes, brought: _Brought, today: date) -> list[str]:
     if brought.unrated:
         doubts.append(f"the severity of {joined((name_of(c.id) for c in brought.unrated), _NAMED)} is not known")
     if changes.lost:
-        gone = (f"{_KINDS[kind]} on {platform}" for platform, kind in changes.lost)
+        gone = (f"{_KINDS[kind]} ({name_of(family)}) on {platform}" for platform, kind, family in changes.lost)
         doubts.append(f"recognised in the current image only: {joined(gone, _NAMED)}")
     before = _blind(changes.current)
     if before:

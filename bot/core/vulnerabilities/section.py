@@ -71,8 +71,9 @@ def summary(changes: Changes) -> str:
 
 def _differences(changes: Changes) -> list[_Row]:
     """What the upgrade brings stands before what it takes."""
+    escalated = frozenset(changes.escalated)
     return [
-        *(("escalated" if change in changes.escalated else "new", change) for change in changes.worse),
+        *(("escalated" if change in escalated else "new", change) for change in changes.worse),
         *(("fixed", change) for change in changes.fixed),
         *(("not seen", change) for change in changes.unseen),
     ]
