@@ -210,3 +210,11 @@ def test_many_findings_are_counted_and_not_listed() -> None:
 
     assert gate.evidence.endswith("; and 6 more")
     assert len(gate.evidence) < 1500
+
+
+def test_a_value_with_signs_in_it_is_masked_as_a_whole() -> None:
+    template, rendered = "key: ${secret}\n", "key: p@s/w0r!d#x1\n"
+
+    told = explain("Error: key: invalid value p@s/w0r!d#x1, expected a word\n", template, rendered)
+
+    assert told == "key: invalid value ***, expected a word"

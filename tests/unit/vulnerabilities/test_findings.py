@@ -145,4 +145,4 @@ def test_a_platform_that_was_not_scanned_fixes_nothing() -> None:
 
     assert [change.platforms for change in found.fixed] == [(AMD,)]
     assert [change.platforms for change in found.unseen] == [(ARM,)]
-    assert found.lost == ((ARM, "os-pkgs"),)
+    assert found.lost == ((ARM, "os-pkgs", "wolfi"),)

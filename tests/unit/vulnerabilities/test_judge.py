@@ -170,7 +170,7 @@ def test_packages_that_can_no_longer_be_read_are_a_warning() -> None:
     answer = vulnerabilities_gate(compare(before, scan()), POLICY, TODAY, "v1.4.1")
 
     assert answer.verdict == "warn"
-    assert "in the current image only: packages of a program's language on linux/amd64" in answer.evidence
+    assert "in the current image only: packages of a program's language (rustbinary) on linux/amd64" in answer.evidence
 
 
 def test_a_current_image_of_which_nothing_is_known_makes_all_new_and_is_said() -> None:
