@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,13 @@ from bot import __version__, console
 from bot.clock import Clock, SystemClock
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
+from bot.settings.grammar import SLUG
 from bot.world import World
 
 # Each command imports its own flow where it runs, so that no command pays for another: PLC0415 is off for this file.
 
 if TYPE_CHECKING:
-    from bot.core.plan import Plan
+    from bot.core.plan import Blocked, NothingNew, Plan
     from bot.flows.upgrade import Result
 
 _INTERRUPTED = 130
@@ -37,6 +39,12 @@ _saved = click.option(
 )
 
 
+def _slug(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    if value and not re.fullmatch(SLUG, value):
+        raise click.BadParameter("OWNER/NAME is meant")
+    return value or ""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: gateway-bot plan --explain")
 @click.option(
     "-C",
@@ -46,16 +54,29 @@ _saved = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Work on the checkout in DIR.",
 )
+@click.option(
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Read the settings from FILE, not from DIR/gateway-bot.toml.",
+)
+@click.option(
+    "--repository",
+    metavar="OWNER/NAME",
+    callback=_slug,
+    help="The checkout's repository on GitHub; else GITHUB_REPOSITORY.",
+)
 @click.version_option(__version__, prog_name="gateway-bot")
 @click.pass_context
-def cli(ctx: click.Context, root: Path) -> None:
+def cli(ctx: click.Context, root: Path, settings_file: Path | None, repository: str) -> None:
     """Keep a digest-pinned upstream image current, provably.
 
     Exit codes: 0 done or nothing to do, 2 wrong use or settings, 3 the pinned files, 4 the network or a service
     gave up, 5 integrity, 6 policy, 7 GitHub refused or a conflict, 130 interrupted, 1 a bug.
     """
     environ, clock = ctx.obj
-    ctx.obj = World(root.resolve(), environ, clock)
+    ctx.obj = World(root.resolve(), environ, clock, settings_file, repository)
     ctx.call_on_close(ctx.obj.close)
 
 
@@ -188,19 +209,24 @@ def apply(world: World, *, to: str | None, saved: Path | None, name: str | None,
 @click.pass_obj
 def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, name: str | None, as_json: bool) -> int:
     """Open one pull request for each image that has a newer release, or update the one that is open."""
-    from bot.flows.upgrade import act
+    from bot.flows.upgrade import Result, act
 
     if not dry_run:
+        world.purpose = "propose"
         world.require_forge()
 
     def on_plan(made: Plan) -> Result:
-        from bot.flows.propose import preview, propose_result
+        from bot.flows.propose import preview
+        from bot.flows.propose import propose as run
 
-        if dry_run:
-            return preview(made)
-        return propose_result(made, world.forge, world.ground(gathering=saved is None), world.log)
+        return preview(made) if dry_run else run(made, world.forge, world.ground(gathering=saved is None), world.log)
 
-    return console.report(world, act(console.outcomes(world, name, to, saved), on_plan), as_json=as_json)
+    def on_other(outcome: NothingNew | Blocked) -> Result:
+        from bot.flows.tidy import tidy
+
+        return Result(outcome) if dry_run else tidy(outcome, world.forge)
+
+    return console.report(world, act(console.outcomes(world, name, to, saved), on_plan, on_other), as_json=as_json)
 
 
 @cli.command(epilog="Example: gateway-bot demo")
@@ -235,6 +261,24 @@ def config_validate(world: World, *, as_json: bool) -> int:
     names = [image.name for image in world.settings.images]
     text = f"gateway-bot.toml is valid: {', '.join(names)}"
     click.echo(json.dumps({"valid": True, "images": names}) if as_json else text)
+    return 0
+
+
+@config.command("repositories", epilog="Example: gateway-bot config repositories --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, for a workflow's matrix.")
+@click.pass_obj
+def config_repositories(world: World, *, as_json: bool) -> int:
+    """Print the repositories that these settings are for."""
+    import json
+
+    names = world.settings.repositories
+    if not names:
+        raise UsageError(
+            "there are no repositories",
+            where="gateway-bot.toml",
+            next_step='Name them: repositories = ["OWNER/NAME", ...], above the first table.',
+        )
+    click.echo(json.dumps(names) if as_json else "\n".join(names))
     return 0
 
 

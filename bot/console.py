@@ -99,7 +99,7 @@ def report(world: World, results: Iterable[Result], *, as_json: bool, explain: b
     from bot.core import report
     from bot.core.plan import Blocked
 
-    code = 0
+    code, words, urls = 0, ["nothing_new"], list[str]()
     for result in results:
         outcome = result.outcome
         if as_json:
@@ -107,11 +107,16 @@ def report(world: World, results: Iterable[Result], *, as_json: bool, explain: b
         else:
             # what was done is said in two lines; what would be done, in full
             said = report.headline(outcome) if result.url else report.terminal(outcome, explain=explain)
-            parts = (said, result.did, plain(result.url, 300), result.preview)
+            warned = [f"warning: {plain(warning, 500)}" for warning in result.warnings]
+            parts = (said, result.did, *warned, plain(result.url, 300), result.preview)
             click.echo(no_command("\n".join(filter(None, parts))))
-        world.tell_actions(outcome, result.did)
+        world.tell_actions(result)
+        words.append(report.word_for(outcome))
+        urls += [result.url] if result.url else []
         if isinstance(outcome, Blocked):
             code = code or outcome.exit_code
+    worst = next(word for word in ("blocked", "propose", "nothing_new") if word in words)
+    world.set_outputs({"outcome": worst, "pull_request": " ".join(urls)})
     return code
 
 
@@ -119,4 +124,4 @@ def one_line(result: Result) -> bytes:
     """One line of JSON, without its end."""
     from bot.core.wire import to_json
 
-    return to_json(result.outcome, result.did, result.url)
+    return to_json(result.outcome, result.did, result.url, result.warnings)

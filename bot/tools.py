@@ -70,7 +70,7 @@ class Tools:
     def schemas(self) -> Schemas:
         from bot.adapters.schemas import Schemas
 
-        return Schemas(self.http(), self.environment.github_api_url, self.environment.github_token)
+        return Schemas(self.http(), self.environment.upstream_api_url, self.environment.upstream_token)
 
     @cached_property
     def _programs(self) -> Programs:

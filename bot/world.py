@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,15 @@ from bot.settings import FILE, Environment, Settings, read_environment, read_set
 if TYPE_CHECKING:
     import httpx
 
-    from bot.adapters.forge import Forge
+    from bot.adapters.github_api import GitHubApi
     from bot.adapters.registry import Registry
     from bot.adapters.worktree import Worktree
     from bot.core.distribution import Login
-    from bot.core.plan import Outcome
+    from bot.core.identity import Identity, Purpose
     from bot.core.wire import OutcomeJson
+    from bot.flows.forge import Forge
     from bot.flows.observe import Upstream
-    from bot.flows.upgrade import Ground
+    from bot.flows.upgrade import Ground, Result
     from bot.tools import Tools
 
 
@@ -40,11 +41,17 @@ class World:
     root: Path
     environ: Mapping[str, str] | None
     clock: Clock
+    settings_file: Path | None = None
+    """Where the settings are, if not in the checkout."""
+    repository_name: str = ""
+    """OWNER/NAME of the checkout's repository on GitHub, if not the environment's."""
+    purpose: Purpose = "look"
+    """What the command does on GitHub: a GitHub App's token may do no more."""
     _logins: dict[str, Login | None] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
-        return read_settings(self.root)
+        return read_settings(self.root, self.settings_file)
 
     @cached_property
     def environment(self) -> Environment:
@@ -88,14 +95,12 @@ class World:
 
     @property
     def has_settings(self) -> bool:
-        return (self.root / FILE).exists()
+        return self.settings_file is not None or (self.root / FILE).exists()
 
     def close(self) -> None:
         """Let go of the connections, where there are any."""
         if "client" in self.__dict__:
             self.client.close()
-        if "forge" in self.__dict__:
-            self.forge.close()
         if "tools" in self.__dict__:
             self.tools.close()
 
@@ -125,27 +130,50 @@ class World:
         from bot.flows.observe import Upstream
 
         http = Http(self.client, self.clock, self.log)
-        releases = Releases(http, self.environment.github_api_url, self.environment.github_token)
+        releases = Releases(http, self.environment.upstream_api_url, self.environment.upstream_token)
         return Upstream(Registry(http, image.repository, self._login), releases, self.clock)
+
+    @property
+    def repository(self) -> str:
+        """OWNER/NAME of the repository on GitHub; empty where nobody says it."""
+        return self.repository_name or self.environment.github_repository
+
+    @cached_property
+    def github(self) -> GitHubApi:
+        """The API for the repository. Raises UsageError where the environment does not say which, or who asks."""
+        self.require_forge()
+        from bot.adapters.github_api import GitHubApi
+
+        return GitHubApi(
+            self.client, self.environment.github_api_url, self.repository, self._token(), self.clock, self.log
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who the bot is on GitHub, as far as its credentials tell."""
+        from bot.core.identity import identity_of
+
+        env = self.environment
+        return identity_of(env.github_token, has_app=bool(env.app_id), in_actions=env.in_actions)
 
     @cached_property
     def forge(self) -> Forge:
-        """The repository that gets the pull request. Raises UsageError where the environment does not say it."""
-        self.require_forge()
-        from bot.adapters.forge import Forge
+        """The repository that gets the pull request. Raises UsageError as `github` does."""
+        from bot.adapters.git_data import GitData
+        from bot.adapters.pull_requests import PullRequests
+        from bot.flows.forge import Forge
 
-        env = self.environment
-        return Forge(
-            env.github_api_url, env.github_repository, env.github_token, self.settings.base, self.clock, self.log
-        )
+        settings = self.settings
+        git, pulls = GitData(self.github), PullRequests(self.github)
+        return Forge(git, pulls, settings.base, settings.pull_request, self.identity)
 
     def require_forge(self) -> None:
         """Refuse early, not on the day when there is something to propose. Raises UsageError."""
         missing = [
             name
             for name, value in (
-                ("GITHUB_TOKEN", self.environment.github_token),
-                ("GITHUB_REPOSITORY", self.environment.github_repository),
+                ("GITHUB_TOKEN", self.environment.github_token or self.environment.app_id),
+                ("GITHUB_REPOSITORY", self.repository),
             )
             if not value
         ]
@@ -153,7 +181,8 @@ class World:
             raise UsageError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 where="environment",
-                next_step="Set them (GITHUB_REPOSITORY as OWNER/NAME), or use --dry-run, which needs neither.",
+                next_step="Set them (GITHUB_REPOSITORY as OWNER/NAME; a GitHub App in place of the token: "
+                "docs/identity.md), or use --dry-run, which needs neither.",
             )
 
     def saved_plans(self, path: Path) -> list[OutcomeJson]:
@@ -182,22 +211,39 @@ class World:
                 next_step="Name a file in a folder that exists.",
             ) from None
 
-    def tell_actions(self, outcome: Outcome, did: str) -> None:
-        """The step summary and, for what is blocked, an annotation; nothing outside GitHub Actions."""
+    def tell_actions(self, result: Result) -> None:
+        """The step summary and annotations for what is wrong; nothing outside GitHub Actions."""
         if self.environment.step_summary is None and not self.environment.in_actions:
             return
         from bot.adapters import actions
         from bot.core import report
         from bot.core.plan import Blocked
 
+        outcome = result.outcome
         if self.environment.step_summary is not None:
+            did = "; ".join(filter(None, (result.did, result.url, *result.warnings)))
             try:
                 actions.append_summary(self.environment.step_summary, report.summary(outcome, did))
             except OSError as error:
                 self.log(f"the step summary cannot be written: {error.strerror}")
-        if self.environment.in_actions and isinstance(outcome, Blocked):
+        if not self.environment.in_actions:
+            return
+        if isinstance(outcome, Blocked):
             text = f"{report.headline(outcome)}\n{outcome.where}\nNext: {outcome.next_step}"
             print(actions.annotation("error", "gateway-bot", text), file=sys.stderr)  # noqa: T201 - the runner reads it
+        for warning in result.warnings:
+            print(actions.annotation("warning", "gateway-bot", warning), file=sys.stderr)  # noqa: T201 - as above
+
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        """The step's outputs; nothing outside GitHub Actions."""
+        path = self.environment.others.get("GITHUB_OUTPUT")
+        if path:
+            from bot.adapters import actions
+
+            try:
+                actions.set_outputs(Path(path), outputs)
+            except OSError as error:
+                self.log(f"the step's outputs cannot be written: {error.strerror}")
 
     def progress(self, text: str) -> None:
         """For a person who watches; nobody else sees it."""
@@ -213,6 +259,27 @@ class World:
 
     def _no_plan(self, path: Path, what: str) -> UsageError:
         return UsageError(what, where=str(path), next_step="Name a file that `gateway-bot plan --save` wrote.")
+
+    def _token(self) -> Callable[[], str]:
+        """The token of each request; a GitHub App's is made for this repository and purpose, and renewed."""
+        env = self.environment
+        if not env.app_id:
+            return lambda: env.github_token
+        from bot.adapters.app_token import AppToken
+        from bot.core.identity import permissions
+
+        files = [site.file for image in self.settings.images for site in image.sites]
+        allowed = permissions(self.purpose, files, teams=bool(self.settings.pull_request.team_reviewers))
+        return AppToken(
+            self.client,
+            env.github_api_url,
+            self.repository,
+            env.app_id,
+            env.app_key,
+            allowed,
+            self.clock,
+            self.log,
+        )
 
     def _login(self, host: str) -> Login | None:
         if host not in self._logins:

@@ -1,7 +1,8 @@
-"""GitHub Actions: workflow commands and the step summary."""
+"""GitHub Actions: workflow commands, the step summary and the step's outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,13 @@ def append_summary(path: Path, markdown: str) -> None:
         whole = markdown.encode()[:room].decode(errors="ignore")
         with path.open("ab") as file:
             file.write(f"{whole}\n".encode())
+
+
+def set_outputs(path: Path, outputs: Mapping[str, str]) -> None:
+    """Outputs of one line each: no value can set another one."""
+    lines = (f"{name}={' '.join(value.split())}\n" for name, value in outputs.items())
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(lines)
 
 
 def _escaped(text: str) -> str:

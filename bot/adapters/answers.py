@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 
@@ -46,13 +48,48 @@ class Content(msgspec.Struct):
     content: str
 
 
+class File(msgspec.Struct):
+    filename: str
+    status: str
+    sha: str | None = None
+
+
+class Compared(msgspec.Struct):
+    total_commits: int
+    commits: list[Head] = []
+    files: list[File] | None = None
+
+
 class Owner(msgspec.Struct):
     full_name: str = ""
+    default_branch: str = ""
 
 
 class Side(msgspec.Struct):
     ref: str
+    sha: str = ""
     repo: Owner | None = None
+
+
+class User(msgspec.Struct):
+    login: str = ""
+
+
+class Team(msgspec.Struct):
+    slug: str = ""
+
+
+class Label(msgspec.Struct):
+    name: str = ""
+
+
+class Milestone(msgspec.Struct):
+    title: str = ""
+    number: int = 0
+
+
+class AutoMerge(msgspec.Struct):
+    enabled_by: User | None = None
 
 
 class Pull(msgspec.Struct):
@@ -62,5 +99,29 @@ class Pull(msgspec.Struct):
     html_url: str
     head: Side
     base: Side
+    node_id: str = ""
+    user: User | None = None
     body: str | None = None
     merged_at: str | None = None
+    created_at: datetime | None = None
+    draft: bool = False
+    labels: list[Label] = []
+    assignees: list[User] | None = None
+    requested_reviewers: list[User] | None = None
+    requested_teams: list[Team] | None = None
+    milestone: Milestone | None = None
+    auto_merge: AutoMerge | None = None
+
+
+class Comment(msgspec.Struct):
+    id: int
+    body: str | None = None
+
+
+class Event(msgspec.Struct):
+    event: str
+    label: Label | None = None
+    assignee: User | None = None
+    requested_reviewer: User | None = None
+    requested_team: Team | None = None
+    milestone: Milestone | None = None

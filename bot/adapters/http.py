@@ -1,4 +1,4 @@
-"""HTTP for the adapters that read: bounded in time and size, retried where that can help, never redirected."""
+"""HTTP for the adapters: bounded in time and size, retried where that can help, never redirected."""
 
 from __future__ import annotations
 
@@ -65,17 +65,32 @@ class Http:
         """As `get`, for a POST that changes nothing and so may be repeated."""
         return self._send(self._request("POST", url, {}, dict(form)), max_bytes)
 
+    def once(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, max_bytes: int
+    ) -> Response:
+        """The answer to one attempt, whatever its status, a redirect too. Raises ServiceError where there is none."""
+        request = self._request(method, url, headers, content=content)
+        try:
+            return self._in_time(request, _shown(url), max_bytes)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise self._gave_up(_why(error), _shown(url)) from None
+
     def pause(self, attempt: int, why: str) -> None:
         """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""
         self._wait(0.5 * 2**attempt, why, "")
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], form: dict[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: dict[str, str] | None = None,
+        content: bytes | None = None,
     ) -> httpx.Request:
         merged = self._client.headers.copy()  # names match in any case: one value each, ours
         merged.update(headers)
         try:
-            return httpx.Request(method, url, headers=merged, data=form)
+            return httpx.Request(method, url, headers=merged, data=form, content=content)
         except (httpx.InvalidURL, ValueError):
             raise IntegrityError(
                 "an answer led to an address that is none",
@@ -91,11 +106,14 @@ class Http:
             try:
                 response = self._in_time(request, url, max_bytes)
             except (httpx.TransportError, httpx.DecodingError) as error:
-                why = type(error).__name__
-                # what was sent may be quoted in the one kind, and holds secrets; in the others the reason helps
-                if str(error) and not isinstance(error, httpx.LocalProtocolError):
-                    why += f": {error}"
+                why = _why(error)
             else:
+                if 300 <= response.status < 400:  # noqa: PLR2004 - HTTP's redirects
+                    raise IntegrityError(
+                        f"it redirects to {_shown(response.headers.get('Location', '')) or 'nowhere'}",
+                        where=url,
+                        next_step="Nothing was sent there. If it has moved, name its new place in gateway-bot.toml.",
+                    )
                 if not _is_passing(response):
                     return response
                 why = f"HTTP {response.status}"
@@ -122,12 +140,6 @@ class Http:
         request.extensions = {"timeout": httpx.Timeout(min(_PATIENCE_SECONDS, left)).as_dict()}
         response = self._client.send(request, stream=True)
         try:
-            if response.is_redirect:
-                raise IntegrityError(
-                    f"it redirects to {_shown(response.headers.get('Location', '')) or 'nowhere'}",
-                    where=url,
-                    next_step="Nothing was sent there. If it has moved, name its new place in gateway-bot.toml.",
-                )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding not in {"identity", request.headers["Accept-Encoding"]}:
                 raise IntegrityError(
@@ -162,6 +174,12 @@ class Http:
             where=url or "network",
             next_step="Nothing is known, so nothing was decided. Run it again when the service answers.",
         )
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """What was sent may be quoted in the one kind, and holds secrets; in the others the reason helps."""
+    quotes = isinstance(error, httpx.LocalProtocolError) or not str(error)
+    return type(error).__name__ if quotes else f"{type(error).__name__}: {error}"
 
 
 def _is_passing(response: Response) -> bool:

@@ -99,7 +99,7 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def retry_after(header: str | None, now: datetime, otherwise: float) -> float:
+def retry_after(header: str | None, now: datetime, otherwise: float, cap: float = CAP_SECONDS) -> float:
     """Seconds to wait, between floor and cap, whatever the header says: seconds, a date, or nonsense."""
     seconds = otherwise
     if header is not None:
@@ -107,10 +107,10 @@ def retry_after(header: str | None, now: datetime, otherwise: float) -> float:
         if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]+)?", text):
             seconds = float(text)
         elif re.fullmatch(r"[0-9]+", text):
-            seconds = CAP_SECONDS
+            seconds = cap
         elif (date := _http_date(text)) is not None:
             seconds = (date - now).total_seconds()
-    return min(max(seconds, FLOOR_SECONDS), CAP_SECONDS)
+    return min(max(seconds, FLOOR_SECONDS), cap)
 
 
 def _http_date(text: str) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from bot.core.reference import Digest, Repository, Tag
-from bot.core.versions import Ref, Version
+from bot.core.versions import Jump, Ref, Version
 
 Field = Literal["ref", "version", "digest", "image"]
 """What a pin site holds: one part of the pin, or an `image` value in one of its five forms."""
@@ -22,6 +22,9 @@ SEVERITIES: tuple[Severity, ...] = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICA
 
 Where = Literal["ci", "always", "never"]
 """Where a question that cannot be answered blocks."""
+
+
+MergeMethod = Literal["merge", "squash", "rebase"]
 
 
 class Platform(msgspec.Struct, frozen=True, order=True):
@@ -211,3 +214,23 @@ class SourceFile(msgspec.Struct, frozen=True):
     path: str
     data: bytes
     mode: str = "100644"
+
+
+class PullRequestPolicy(msgspec.Struct, frozen=True):
+    """How a pull request is opened, and which kinds of upgrade GitHub may merge by itself."""
+
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    team_reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    auto_merge: tuple[Jump, ...] = ()
+    merge_method: MergeMethod = "squash"
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """The workflow that has to run by itself, and after how many days without a run that is an alarm."""
+
+    workflow: str = "upgrade.yml"
+    silent_days: int = 3

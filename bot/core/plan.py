@@ -118,6 +118,8 @@ class Blocked(msgspec.Struct, frozen=True):
     repository: str = ""
     refused: Plan | None = None
     """The plan that was made, and that a gate or an error stopped."""
+    digest: str = ""
+    """The candidate's digest, where it is known."""
 
     @classmethod
     def by(cls, error: BotError, image: Image, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
@@ -134,6 +136,7 @@ class Blocked(msgspec.Struct, frozen=True):
             gates=plan.gates if plan else (),
             repository=str(image.repository),
             refused=plan,
+            digest=plan.candidate.pin.digest if plan else "",
         )
 
     @classmethod
@@ -277,4 +280,5 @@ def _blocked(
         gates=asked,
         drift=tuple(drift),
         repository=str(seen.image.repository),
+        digest=seen.candidate.pin.digest if seen.candidate else "",
     )

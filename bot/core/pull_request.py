@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from bot.core.findings import finding_sections, urgent_fix, used_fields_of
 from bot.core.gates import Gate, Verdict
+from bot.core.identity import Identity
 from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link, words
 from bot.core.plan import Plan
 from bot.core.report import short
 from bot.core.selection import in_haste
 
-LIMIT = 58_000
-"""Characters; GitHub refuses bodies over 65,536."""
+LIMIT = 50_000
+"""Characters, of the 65,536 that GitHub takes: the rest is for what people write beside it."""
 
 _MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "unknown": "❔"}
 
 
-def body(plan: Plan) -> str:
-    """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first."""
+def body(plan: Plan, identity: Identity | None = None) -> str:
+    """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first.
+
+    `identity`: who opens it, which decides whether workflows run on it without somebody's approval.
+    """
     parts = (
         _verdict(plan),
         _what_changes(plan),
@@ -28,6 +32,7 @@ def body(plan: Plan) -> str:
         *finding_sections(plan),
         _signs(plan),
         _what_to_do(plan),
+        _unstarted(identity),
     )
     above = "\n\n".join(filter(None, parts))
     opening = f"<details>\n<summary>Release notes ({len(plan.notes)})</summary>\n\n"
@@ -112,3 +117,9 @@ def _what_to_do(plan: Plan) -> str:
         f"**To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
         f'`{pin.ref}` away in gateway-bot.toml (`allow = "!={pin.version.base}"`), or it is proposed again.'
     )
+
+
+def _unstarted(identity: Identity | None) -> str:
+    if identity is None or identity.checks_start is not False:
+        return ""
+    return f"**Checks do not start by themselves here**: it was opened with {identity.what}. {identity.advice}"

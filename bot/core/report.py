@@ -9,6 +9,17 @@ from bot.core.selection import Selection
 from bot.core.text import plain
 
 
+def word_for(outcome: Outcome) -> str:
+    """The outcome in a word, as JSON and the step's outputs have it."""
+    match outcome:
+        case Plan():
+            return "propose"
+        case NothingNew():
+            return "nothing_new"
+        case Blocked():
+            return "blocked"
+
+
 def headline(outcome: Outcome) -> str:
     """What happened, in one line."""
     match outcome:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import total_ordering
-from typing import NewType
+from typing import Literal, NewType
 
 Ref = NewType("Ref", str)
 """The upstream tag of a release: `v1.4.1`."""
+
+Jump = Literal["patch", "minor", "major", "prerelease"]
+"""Which part of the version an upgrade changes first."""
 
 _VERSION = re.compile(
     r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(?:\.(0|[1-9][0-9]{0,8}))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
@@ -51,9 +54,10 @@ class Version:
     def __lt__(self, other: Version) -> bool:
         return self.key < other.key
 
-    def jump_to(self, other: Version) -> str:
-        """Which part changes first: major, minor, patch, or prerelease."""
-        names = zip(("major", "minor", "patch"), self.release, other.release, strict=True)
+    def jump_to(self, other: Version) -> Jump:
+        """Which part changes first."""
+        parts: tuple[Jump, ...] = ("major", "minor", "patch")
+        names = zip(parts, self.release, other.release, strict=True)
         return next((name for name, ours, theirs in names if ours != theirs), "prerelease")
 
     @property

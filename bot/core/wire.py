@@ -5,7 +5,7 @@ The structs below are that documentation's source: fields are only ever added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,7 +13,8 @@ from bot.core.gates import Gate
 from bot.core.model import Candidate, Pin, Platform
 from bot.core.pins.sites import Drift
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
-from bot.core.proposal import steps
+from bot.core.proposal.names import steps
+from bot.core.report import word_for
 from bot.core.selection import Selection
 
 FORMAT = "gateway-bot/plan/v1"
@@ -132,15 +133,16 @@ class OutcomeJson(msgspec.Struct, frozen=True):
     made: str = ""
     did: str = ""
     pull_request: str = ""
+    warnings: list[str] = []
     evidence: msgspec.Raw = _NONE
     """What was gathered of the candidate, as core/evidence.py has it; null where nothing was."""
 
 
-def to_json(outcome: Outcome, did: str = "", pull_request: str = "") -> bytes:
-    """One line of JSON, without its end; `did` and `pull_request` say what acting on it did."""
+def to_json(outcome: Outcome, did: str = "", pull_request: str = "", warnings: Sequence[str] = ()) -> bytes:
+    """One line of JSON, without its end; the rest says what acting on it did, and what could not be done."""
     document = _document(outcome)
-    if did or pull_request:
-        document = msgspec.structs.replace(document, did=did, pull_request=pull_request)
+    if did or pull_request or warnings:
+        document = msgspec.structs.replace(document, did=did, pull_request=pull_request, warnings=list(warnings))
     return msgspec.json.encode(document)
 
 
@@ -149,7 +151,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
         case Plan():
             return OutcomeJson(
                 FORMAT,
-                "propose",
+                word_for(outcome),
                 outcome.selection.reason,
                 outcome.image.name,
                 repository=str(outcome.image.repository),
@@ -170,7 +172,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
         case NothingNew():
             return OutcomeJson(
                 FORMAT,
-                "nothing_new",
+                word_for(outcome),
                 outcome.reason,
                 outcome.image.name,
                 repository=str(outcome.image.repository),
@@ -181,7 +183,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
         case Blocked():
             return OutcomeJson(
                 FORMAT,
-                "blocked",
+                word_for(outcome),
                 outcome.reason,
                 outcome.image,
                 repository=outcome.repository,

@@ -32,6 +32,8 @@ class Result(msgspec.Struct, frozen=True):
     did: str = ""
     url: str = ""
     preview: str = ""
+    warnings: tuple[str, ...] = ()
+    """What could not be done beside it, in words."""
 
 
 class Worktree(Files, Protocol):
@@ -130,7 +132,9 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
         return refused(f"is for an image {claim.image[:80]!r} that gateway-bot.toml does not have")
     if claim.outcome == "blocked":
         code = claim.exit_code if claim.exit_code in _CODES else 6
-        return Blocked(claim.image, f"blocked when it was planned: {claim.reason}", claim.where, claim.next_step, code)
+        why = f"blocked when it was planned: {claim.reason}"
+        digest = claim.candidate.digest if claim.candidate else ""
+        return Blocked(claim.image, why, claim.where, claim.next_step, code, digest=digest)
     try:
         given = _read(claim)
     except ValueError:
@@ -173,19 +177,22 @@ def made_for_these(claims: Sequence[OutcomeJson], images: Sequence[Image], files
         )
 
 
-def act(outcomes: Iterable[Outcome], on_plan: Callable[[Plan], Result]) -> Iterator[Result]:
-    """Each plan acted on. Where that fails, the error is that image's outcome."""
+def act(
+    outcomes: Iterable[Outcome],
+    on_plan: Callable[[Plan], Result],
+    on_other: Callable[[NothingNew | Blocked], Result] = Result,
+) -> Iterator[Result]:
+    """Each outcome acted on. Where that fails, the error is that image's outcome; one that was blocked stays so."""
     for outcome in outcomes:
-        match outcome:
-            case Plan():
-                try:
-                    yield on_plan(outcome)
-                except BotError as error:
-                    yield Result(Blocked.by(error, outcome.image, plan=outcome))
-                except Exception as error:  # noqa: BLE001 - as above
-                    yield Result(Blocked.by(Bug.of(error), outcome.image, plan=outcome))
-            case _:
-                yield Result(outcome)
+        try:
+            yield on_plan(outcome) if isinstance(outcome, Plan) else on_other(outcome)
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = error if isinstance(error, BotError) else Bug.of(error)
+            if isinstance(outcome, Blocked):
+                yield Result(outcome, warnings=(f"GitHub was not brought up to date: {failed}",))
+            else:
+                made = outcome if isinstance(outcome, Plan) else None
+                yield Result(Blocked.by(failed, outcome.image, current=outcome.current, plan=made))
 
 
 def apply(made: Plan, worktree: Worktree) -> Result:

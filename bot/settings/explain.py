@@ -11,6 +11,8 @@ _NAMES = (
     *("id", "reason", "until", "package", "template", "environments", "declarations", "schema", "arguments", "valid"),
     *("invalid", "dummies", "without_engine", "var_files", "values"),
     *("allow", "channel", "platforms", "grace_hours", "cooldown_days", "evidence_hours"),
+    *("repositories", "pull_request", "draft", "labels", "reviewers", "team_reviewers", "assignees", "milestone"),
+    *("auto_merge", "merge_method", "watch", "workflow", "silent_days"),
     *("type", "file", "keys", "other_keys", "variable", "holds", "args", "begin", "end", "row", "column", "pattern"),
 )
 _FIELDS = "ref, version, digest or image"
@@ -21,6 +23,8 @@ _ALLOWED = {
     "block": _SEVERITIES,
     "override": _SEVERITIES,
     "without_engine": "ci, always or never",
+    "auto_merge": "patch, minor, major or prerelease",
+    "merge_method": "merge, squash or rebase",
     "holds": _FIELDS,
     "keys": _FIELDS,
     "args": _FIELDS,

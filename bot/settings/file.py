@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from bot.core.model import Image
+from bot.core.model import Image, PullRequestPolicy, Watch
 from bot.errors import UsageError
-from bot.settings.grammar import File
+from bot.settings.grammar import SLUG, File
 from bot.settings.meaning import FILE, image, invalid
 
 _MAX_BYTES = 256 * 1024
@@ -22,11 +22,14 @@ class Settings(msgspec.Struct, frozen=True):
 
     images: tuple[Image, ...]
     base: str = ""
+    repositories: tuple[str, ...] = ()
+    pull_request: PullRequestPolicy = PullRequestPolicy()
+    watch: Watch = Watch()
 
 
-def read_settings(root: Path) -> Settings:
-    """The settings of a checkout. Raises UsageError that names the place in the file."""
-    path = root / FILE
+def read_settings(root: Path, file: Path | None = None) -> Settings:
+    """The settings of a checkout, or of a file elsewhere. Raises UsageError that names the place in the file."""
+    path = file or root / FILE
     try:
         if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
             raise invalid(f"it is no plain file of at most {_MAX_BYTES:,} bytes")
@@ -35,7 +38,7 @@ def read_settings(root: Path) -> Settings:
         raise UsageError(
             "there are no settings",
             where=str(path),
-            next_step=f"Run it where {FILE} is, or name that folder with -C.",
+            next_step=f"Run it where {FILE} is, or name that folder with -C, or the file with --settings.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=FILE, next_step="Make it a readable UTF-8 file.") from None
@@ -64,4 +67,12 @@ def _settings(table: File) -> Settings:
             raise invalid(f"two images have the name {name!r}")
     if table.base and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", table.base):
         raise invalid("`base` is no branch name")
-    return Settings(images, table.base)
+    for number, name in enumerate(table.repositories):
+        if not re.fullmatch(SLUG, name):
+            raise invalid(f"repositories[{number}]: {name[:80]!r} is not OWNER/NAME")
+        if name.casefold() in {other.casefold() for other in table.repositories[:number]}:
+            raise invalid(f"repositories[{number}]: {name[:80]!r} stands there twice")
+    opening = msgspec.convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
+    return Settings(
+        images, table.base, table.repositories, opening, Watch(table.watch.workflow, table.watch.silent_days)
+    )

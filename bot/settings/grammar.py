@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bot.core.model import Channel, Field, Severity, Where
+from bot.core.model import Channel, Field, MergeMethod, Severity, Where
+from bot.core.versions import Jump
 
 SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$"
 """OWNER/NAME of a GitHub repository."""
@@ -143,8 +144,37 @@ class ImageTable(Table, frozen=True):
     config: ConfigTable | None = None
 
 
+_Login = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?$(?!\n)")]
+_Label = Annotated[str, msgspec.Meta(pattern=r"^[^\s,](?:[^\n,]{0,48}[^\s,])?$(?!\n)")]
+
+
+class PullRequestTable(Table, frozen=True):
+    """How a pull request is opened. What a person changes of it afterwards stays as they left it."""
+
+    draft: bool = False
+    labels: tuple[_Label, ...] = ()
+    reviewers: tuple[_Login, ...] = ()
+    team_reviewers: Annotated[tuple[_Login, ...], msgspec.Meta(description="Slugs of the organisation's teams.")] = ()
+    assignees: tuple[_Login, ...] = ()
+    milestone: Annotated[str, msgspec.Meta(max_length=200, description="Title of an open milestone.")] = ""
+    auto_merge: Annotated[tuple[Jump, ...], msgspec.Meta(description="Kinds of upgrade; every gate must pass.")] = ()
+    merge_method: MergeMethod = "squash"
+
+
+class WatchTable(Table, frozen=True):
+    """What `gateway-bot watch` looks for beside the pins themselves."""
+
+    workflow: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,100}\.ya?ml$(?!\n)")] = "upgrade.yml"
+    silent_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 3
+
+
 class File(Table, frozen=True, rename={"images": "image"}):
     """The whole file."""
 
     images: Annotated[tuple[ImageTable, ...], msgspec.Meta(min_length=1)]
     base: Annotated[str, msgspec.Meta(description="Branch of the pull requests; default: the repository's own.")] = ""
+    repositories: Annotated[
+        tuple[str, ...], msgspec.Meta(description="OWNER/NAME of each repository that these settings are for.")
+    ] = ()
+    pull_request: PullRequestTable = PullRequestTable()
+    watch: WatchTable = WatchTable()

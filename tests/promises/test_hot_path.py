@@ -9,7 +9,7 @@ import sys
 from tests.flows.conftest import CONFIG, PROJECT, SCAN, SIGNATURE, Town
 
 NEVER = (
-    "github",
+    "jwt",
     "requests",
     "markdown_it",
     "packaging",
@@ -21,7 +21,7 @@ NEVER = (
     "subprocess",
     "yaml",
     "bot.adapters.docker_config",
-    "bot.adapters.forge",
+    "bot.adapters.app_token",
     "bot.adapters.programs",
     "bot.core.evidence",
     "bot.core.gateway_config",

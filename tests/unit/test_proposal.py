@@ -8,83 +8,27 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bot.core.proposal import (
-    Action,
-    Commit,
-    Declined,
-    EditText,
-    Foreign,
-    Keep,
-    OpenPull,
-    Proposal,
-    PullRequest,
-    Push,
+from bot.core.proposal.names import (
     blob_id,
     branch_name,
     change_id,
     commit_message,
+    digest_of,
     is_ours,
-    next_action,
+    keeps,
+    proposal,
+    same_title,
     steps,
     title,
 )
+from bot.core.proposal.shown import Commit
 from tests.unit.values import FILES, NEW, OTHER, observed, plan
 
-WANTED = Proposal("gateway-bot/app/1.4.1", "a title", f"a body with {NEW}", NEW, change_id(plan()))
+WANTED = proposal(plan(), "main", "what the bot says")
 TREE = "1" * 40
-OURS = Commit(
-    "2" * 40,
-    TREE,
-    commit_message(plan(), TREE),
-    ("3" * 40,),
-)
-STALE = replace(OURS, message=OURS.message.replace(WANTED.change, "5" * 64))
-LACKING = replace(OURS, message=OURS.message.replace("Gateway-Bot-Change", "Change"))
+MESSAGE = commit_message(plan(), WANTED.change, TREE)
+OURS = Commit("2" * 40, TREE, MESSAGE, ("3" * 40,))
 THEIRS = replace(OURS, tree="4" * 40)
-OPEN = PullRequest(7, "https://github.com/acme/app/pull/7", WANTED.title, WANTED.body, is_open=True, merged=False)
-CLOSED = replace(OPEN, number=6, is_open=False)
-MERGED = replace(OPEN, number=5, is_open=False, merged=True)
-OTHER_DIGEST = replace(CLOSED, number=4, body=f"a body with {OTHER} <details> notes that name {NEW}")
-RETITLED = replace(OPEN, title="WIP")
-REWORDED = replace(OPEN, body="mine")
-CRLF = replace(OPEN, body=f"\r\n{WANTED.body}  \r\n\r\n")
-
-DECISIONS: dict[str, tuple[tuple[PullRequest, ...], Commit | None, Action]] = {
-    "nothing there": ((), None, Push(None, None)),
-    "a branch without pull request": ((), OURS, OpenPull()),
-    "an older branch without pull request": ((), STALE, Push(STALE, None)),
-    "open and the same": ((OPEN,), OURS, Keep(OPEN)),
-    "open, with GitHub's line ends": ((CRLF,), OURS, Keep(CRLF)),
-    "open with another title": ((RETITLED,), OURS, EditText(RETITLED)),
-    "open with another body": ((REWORDED,), OURS, EditText(REWORDED)),
-    "open with another change": ((OPEN,), STALE, Push(STALE, OPEN)),
-    "open with a change that is not named": ((OPEN,), LACKING, Push(LACKING, OPEN)),
-    "open without branch": ((OPEN,), None, Push(None, OPEN)),
-    "open with a person's commit": ((OPEN,), THEIRS, Foreign(THEIRS)),
-    "a person's branch": ((), THEIRS, Foreign(THEIRS)),
-    "declined": ((CLOSED,), OURS, Declined(CLOSED)),
-    "declined, the branch gone": ((CLOSED,), None, Declined(CLOSED)),
-    "declined, then a person's commit": ((CLOSED,), THEIRS, Declined(CLOSED)),
-    "declined after a merge": ((CLOSED, MERGED), OURS, Declined(CLOSED)),
-    "declined, but open again": ((OPEN, CLOSED), OURS, Keep(OPEN)),
-    "another digest declined": ((OTHER_DIGEST,), STALE, Push(STALE, None)),
-    "another digest declined, the branch gone": ((OTHER_DIGEST,), None, Push(None, None)),
-    "merged and reverted": ((MERGED,), OURS, Push(OURS, None)),
-    "merged, reverted, the branch gone": ((MERGED,), None, Push(None, None)),
-    "merged, then a person's commit": ((MERGED,), THEIRS, Foreign(THEIRS)),
-}
-
-
-@pytest.mark.parametrize("case", DECISIONS)
-def test_what_to_do_given_what_github_shows(case: str) -> None:
-    pulls, head, expected = DECISIONS[case]
-
-    actual = next_action(WANTED, pulls, head)
-
-    assert expected == actual
-
-
-MESSAGE = commit_message(plan(), TREE)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +60,7 @@ def test_a_commit_that_somebody_amended_is_theirs() -> None:
 def test_branch_title_and_message_are_of_parsed_values() -> None:
     made = plan()
 
-    assert branch_name(made) == "gateway-bot/app/1.4.1"
+    assert branch_name(made.image.name) == "gateway-bot/upgrade/app"
     assert title(made) == "deps(app): bump v1.3.1 to v1.4.1"
     assert (
         "deps(app): bump v1.3.1 to v1.4.1\n\n"
@@ -142,7 +86,7 @@ def test_no_text_of_a_stranger_reaches_branch_title_or_message() -> None:
     hostile = replace(made.release, notes="@all fixes #1 `$(id)`", url="https://evil.example/@all")
     made = replace(made, release=hostile, notes=(hostile,))
 
-    texts = f"{branch_name(made)}\n{title(made)}\n{commit_message(made, TREE)}\n{steps(made)}"
+    texts = f"{title(made)}\n{commit_message(made, WANTED.change, TREE)}\n{steps(made)}"
 
     assert re.search(r"@all|#1|evil|\$|`", texts) is None
 
@@ -161,3 +105,32 @@ def test_a_blob_has_the_name_that_git_gives_it(tmp_path: Path, data: bytes) -> N
 
 def test_the_last_trailer_counts() -> None:
     assert is_ours(replace(OURS, message=f"Gateway-Bot-Tree: {'9' * 40}\n\n{OURS.message}"))
+
+
+def test_the_bots_commit_says_what_it_proposes() -> None:
+    assert digest_of(OURS) == NEW
+    assert digest_of(THEIRS) == ""
+
+
+def test_a_commit_on_top_of_somebodys_work_says_so() -> None:
+    keeping = commit_message(plan(), WANTED.change, TREE, keeping="6" * 40)
+
+    assert keeps(replace(OURS, message=keeping))
+    assert not keeps(OURS)
+
+
+@pytest.mark.parametrize(
+    ("there", "moved", "expected"),
+    [
+        (WANTED.title, False, WANTED.title),
+        ("deps(app): bump v1.3.1 to v1.4.0", True, WANTED.title),
+        ("OPS-1 deps(app): bump v1.3.1 to v1.4.0 (wait)", True, f"OPS-1 {WANTED.title} (wait)"),
+        ("deps(other): bump v1 to v2", False, "deps(other): bump v1 to v2"),
+        ("Wait for the freeze", False, "Wait for the freeze"),
+        ("Wait for the freeze", True, WANTED.title),
+    ],
+)
+def test_a_title_keeps_a_persons_words_as_long_as_they_are_true(there: str, expected: str, *, moved: bool) -> None:
+    actual = same_title(there, WANTED, moved=moved)
+
+    assert expected == actual

@@ -72,6 +72,7 @@ EMPTY: dict[str, Any] = {
     "made": "",
     "did": "",
     "pull_request": "",
+    "warnings": [],
     "evidence": None,
 }
 DRIFTED = FILES | {"Dockerfile": FILES["Dockerfile"].replace(OLD, OTHER)}

@@ -1,0 +1,168 @@
+"""A repository's branches, commits and files on GitHub, by its git data API: one commit holds all files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from bot.adapters import answers
+from bot.adapters.github_api import GitHubApi, Refused
+from bot.core.model import SourceFile
+from bot.core.proposal.names import blob_id
+from bot.core.proposal.shown import Blob, Change, Commit, Conflict
+from bot.errors import PinError
+
+_INVALID, _NOT_FOUND = 422, 404
+_PLAIN = ("100644", "100755")
+
+
+class GitData:
+    """The git side of one repository."""
+
+    def __init__(self, api: GitHubApi) -> None:
+        self._api = api
+
+    @property
+    def name(self) -> str:
+        """OWNER/NAME."""
+        return self._api.repository
+
+    def default_branch(self) -> str:
+        """The repository's own."""
+        found = self._api.read("", answers.Repository)
+        if found is None:
+            raise self._api.missing("")
+        return found.default_branch
+
+    def head(self, branch: str) -> Commit | None:
+        """The commit at the head of a branch; None where there is no branch."""
+        found = self._api.read(f"/branches/{quote(branch)}", answers.Branch)
+        if found is None:
+            return None
+        sha, commit, parents = found.commit.sha, found.commit.commit, found.commit.parents
+        if commit is None or parents is None:  # GitHub sends the whole commit with the branch; look-alikes may not
+            return self.commit_of(sha)
+        return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents))
+
+    def commit_of(self, sha: str) -> Commit:
+        """One commit, by its name."""
+        found = self._api.read(f"/git/commits/{sha}", answers.Commit)
+        if found is None:
+            raise self._api.missing(f"/git/commits/{sha}")
+        return Commit(sha, found.tree.sha, found.message, tuple(parent.sha for parent in found.parents))
+
+    def change(self, base: str, branch: str) -> Change:
+        """What is on a branch and not on its base: the commits, oldest first, and the files they change."""
+        path = f"/compare/{quote(base)}...{quote(branch)}?per_page=100"
+        found = self._api.read(path, answers.Compared)
+        if found is None:
+            raise self._api.missing(path)
+        commits = [
+            Commit(each.sha, each.commit.tree.sha, each.commit.message, tuple(p.sha for p in each.parents or ()))
+            for each in found.commits
+            if each.commit is not None
+        ]
+        files = {file.filename: file.sha or "" for file in found.files or () if file.status == "modified"}
+        whole = len(commits) == found.total_commits and len(files) == len(found.files or ())
+        return Change(tuple(commits), files, whole=whole)
+
+    def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
+        """These files as a commit holds them; those that it does not have are left out."""
+        return {path: Blob(entry.mode, entry.sha) for path, entry in self._entries(commit.tree, paths).items()}
+
+    def read(self, blobs: Mapping[str, Blob], paths: Iterable[str]) -> dict[str, SourceFile]:
+        """The bytes of these files. Raises PinError for one that is missing or no plain file."""
+        found: dict[str, SourceFile] = {}
+        for path in paths:
+            name = blobs.get(path)
+            if name is None or name.mode not in _PLAIN:
+                what = "there is no such file" if name is None else f"it is no plain file (mode {name.mode})"
+                raise PinError(f"{what} on the branch", where=path, next_step="Mend `file` in gateway-bot.toml.")
+            blob = self._api.read(f"/git/blobs/{name.sha}", answers.Content)
+            if blob is None:
+                raise self._api.missing(f"/git/blobs/{name.sha}")
+            try:
+                data = base64.b64decode(blob.content.replace("\n", ""), validate=True)
+            except ValueError:
+                data = b""
+            if blob_id(data) != name.sha:
+                raise self._api.untrue(f"/git/blobs/{name.sha}", f"GitHub's blob of {path} holds other bytes")
+            found[path] = SourceFile(path, data, name.mode)
+        return found
+
+    def tree(self, on: Commit, blobs: Mapping[str, Blob], contents: Mapping[str, bytes]) -> str:
+        """A tree that is the commit's with these files replaced, their modes kept."""
+        entries = [
+            {"path": path, "mode": blobs[path].mode, "type": "blob", **self._content(data)}
+            for path, data in contents.items()
+        ]
+        return self._api.write("POST", "/git/trees", {"base_tree": on.tree, "tree": entries}, answers.Sha).sha
+
+    def commit(self, message: str, tree: str, parents: Sequence[str]) -> str:
+        """A commit without author and committer: GitHub puts in the token's own, and signs it."""
+        made = {"message": message, "tree": tree, "parents": list(parents)}
+        return self._api.write("POST", "/git/commits", made, answers.Sha).sha
+
+    def set_branch(self, branch: str, commit: str, *, before: str | None) -> None:
+        """Create a branch, or move it forward from `before`; never by force. Raises Conflict for somebody faster."""
+        try:
+            if before is not None:
+                path = f"/git/refs/heads/{quote(branch)}"
+                self._api.write("PATCH", path, {"sha": commit, "force": False}, msgspec.Raw)
+            else:
+                self._api.write("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit}, msgspec.Raw)
+        except Refused as refused:
+            now = self._api.read(f"/branches/{quote(branch)}", answers.Branch)
+            if now is not None and now.commit.sha == commit:
+                return  # the answer was lost, the work was done
+            if refused.status == _INVALID and (now.commit.sha if now else None) != before:
+                raise Conflict(f"{branch} was changed by somebody else meanwhile") from None
+            raise
+
+    def delete_branch(self, branch: str) -> None:
+        """Delete a branch; one that is gone already is as good."""
+        try:
+            self._api.delete(f"/git/refs/heads/{quote(branch)}")
+        except Refused as refused:
+            gone = refused.status in {_INVALID, _NOT_FOUND} or refused.doubtful
+            if not gone or self._api.read(f"/branches/{quote(branch)}", answers.Branch) is not None:
+                raise
+
+    def _content(self, data: bytes) -> dict[str, str]:
+        """Text goes with the tree itself; other bytes need a request of their own."""
+        try:
+            return {"content": data.decode()}
+        except UnicodeDecodeError:
+            blob = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
+            return {"sha": self._api.write("POST", "/git/blobs", blob, answers.Sha).sha}
+
+    def _entries(self, tree: str, paths: Iterable[str]) -> dict[str, answers.Entry]:
+        """The entries of these files: one request, or one a folder where the repository is too large for that."""
+        wanted = set(paths)
+        whole = self._tree(f"{tree}?recursive=1")
+        if not whole.truncated:
+            return {entry.path: entry for entry in whole.tree if entry.path in wanted}
+        found: dict[str, answers.Entry] = {}
+        folders: dict[str, answers.Tree] = {"": self._tree(tree)}
+        for path in sorted(wanted):
+            entry, walked = None, ""
+            for part in path.split("/"):
+                folder = folders[walked]
+                entry = next((e for e in folder.tree if e.path == part), None)
+                walked = f"{walked}/{part}".lstrip("/")
+                if entry is None or entry.type != "tree":
+                    break
+                if walked not in folders:
+                    folders[walked] = self._tree(entry.sha)
+            if entry is not None and walked == path:
+                found[path] = entry
+        return found
+
+    def _tree(self, name: str) -> answers.Tree:
+        found = self._api.read(f"/git/trees/{name}", answers.Tree)
+        if found is None:
+            raise self._api.missing(f"/git/trees/{name}")
+        return found

@@ -1,0 +1,132 @@
+"""The names and texts of a proposal, and by what the bot knows its own commit."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+from bot.core.plan import Plan
+from bot.core.proposal.part import marked
+from bot.core.proposal.shown import Commit
+from bot.core.versions import Jump
+
+_TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What should be on GitHub: one branch with one change, one pull request."""
+
+    image: str
+    ref: str
+    digest: str
+    branch: str
+    base: str
+    title: str
+    body: str
+    """The bot's part of the body, with its markers."""
+    change: str
+    """Names the change: which files, from which bytes, to which."""
+    kind: Jump
+    passed: bool
+    """Whether every gate passed without a warning."""
+
+
+def branch_name(image: str) -> str:
+    """One for an image, whatever the version: GitHub allows one open pull request from a branch to a base."""
+    return f"gateway-bot/upgrade/{image}"
+
+
+def title(plan: Plan) -> str:
+    """A Conventional Commit's first line; both refs are parsed versions, never free text."""
+    return f"deps({plan.image.name}): bump {plan.current.ref} to {plan.candidate.pin.ref}"
+
+
+def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> str:
+    """The message of the one commit. Its trailers name the change and the tree that the bot made.
+
+    By them the bot later knows its own commit from one that a person changed, and whether it still says what
+    the plan says, without any file of its own. `keeping`: the commit of a person's that it stands on.
+    """
+    pin = plan.candidate.pin
+    trailers = f"{_CHANGE}: {change}\n{_TREE}: {tree}" + (f"\n{_KEEPS}: {keeping}" if keeping else "")
+    return f"{title(plan)}\n\n{plan.image.repository}:{pin.tag}\n{pin.digest}\n\n{trailers}"
+
+
+def change_id(plan: Plan) -> str:
+    """A hash over every pinned file's bytes before and after."""
+    contents = plan.contents
+    lines = [
+        f"{path} {blob_id(source.data)} {blob_id(contents.get(path, source.data))}\n"
+        for path, source in sorted(plan.pinned.sources.items())
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def is_ours(commit: Commit) -> bool:
+    """Whether the bot made this commit and nobody changed it since."""
+    return _trailer(commit, _TREE) == commit.tree
+
+
+def change_of(commit: Commit) -> str:
+    """The change that the bot's commit names; empty where it names none."""
+    return _trailer(commit, _CHANGE)
+
+
+def keeps(commit: Commit) -> bool:
+    """Whether the bot's commit stands on what a person changed, which has to stay."""
+    return bool(_trailer(commit, _KEEPS))
+
+
+def digest_of(commit: Commit) -> str:
+    """The digest that the bot's commit proposes; empty for one of somebody else's."""
+    found = re.findall(r"^(sha256:[0-9a-f]{64})$", commit.message, re.MULTILINE)
+    return found[0] if found and is_ours(commit) else ""
+
+
+def same_title(title: str, wanted: Proposal, *, moved: bool) -> str:
+    """The title that a pull request should have: the bot's words in it are put right, a person's stay.
+
+    A title that a person wrote anew speaks of what was proposed then, and is replaced when that has moved on.
+    """
+    ours = re.search(rf"deps\({re.escape(wanted.image)}\): bump \S+ to \S+", title)
+    if ours is not None:
+        return title.replace(ours[0], wanted.title)
+    return wanted.title if moved else title
+
+
+def _trailer(commit: Commit, name: str) -> str:
+    found = re.findall(rf"^{name}: ([0-9a-f]+)$", commit.message, re.MULTILINE)
+    return found[-1] if found else ""
+
+
+def blob_id(data: bytes) -> str:
+    """Git's name for these bytes."""
+    return hashlib.sha1(b"blob %d\x00" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def steps(plan: Plan) -> tuple[str, ...]:
+    """What acting on the plan does, in order."""
+    return (
+        *(f"rewrite {edit.file}:{edit.line}" for edit in plan.edits),
+        f"one commit on branch {branch_name(plan.image.name)}: {title(plan)}",
+        "one pull request from it, opened or updated",
+    )
+
+
+def proposal(plan: Plan, base: str, body: str) -> Proposal:
+    """What a plan asks GitHub to have; `body` is the bot's text."""
+    pin = plan.candidate.pin
+    return Proposal(
+        image=plan.image.name,
+        ref=pin.ref,
+        digest=pin.digest,
+        branch=branch_name(plan.image.name),
+        base=base,
+        title=title(plan),
+        body=marked(body, plan.image.name, pin.ref, pin.digest),
+        change=change_id(plan),
+        kind=plan.current.version.jump_to(pin.version),
+        passed=all(gate.verdict == "pass" for gate in plan.gates),
+    )

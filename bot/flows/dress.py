@@ -1,0 +1,75 @@
+"""Labels, people, a milestone and auto-merge for a pull request; what GitHub refuses of it is told, not fatal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bot.core.model import PullRequestPolicy
+from bot.core.proposal.dressing import Dressing, may_merge_itself, missing, not_yet
+from bot.core.proposal.names import Proposal
+from bot.core.proposal.shown import PullRequest
+from bot.errors import BotError, ForgeError
+from bot.flows.forge import Pulls
+
+
+def dress(pull: PullRequest, wanted: Proposal, pulls: Pulls, policy: PullRequestPolicy, *, new: bool) -> list[str]:
+    """Give a pull request what the settings ask for, once each; what could not be given, in words.
+
+    Raises ServiceError where GitHub does not answer: the next run goes on.
+    """
+    lacks = missing(policy, pull, wanted)
+    if lacks and not new:
+        lacks = not_yet(lacks, pulls.events(pull))
+    said = [*_given(pull, lacks, pulls, policy)]
+    if pull.auto_merge_by and pull.auto_merge_by == pull.author and not may_merge_itself(policy, wanted):
+        said += _refused(lambda: pulls.disable_auto_merge(pull), "auto-merge could not be switched off")
+    return said
+
+
+def _given(pull: PullRequest, lacks: Dressing, pulls: Pulls, policy: PullRequestPolicy) -> Iterator[str]:
+    if lacks.labels:
+        yield from _refused(lambda: pulls.add_labels(pull, lacks.labels), f"no label {', '.join(lacks.labels)}")
+    if lacks.reviewers or lacks.team_reviewers:
+        yield from _reviewed(pull, lacks.reviewers, lacks.team_reviewers, pulls)
+    if lacks.assignees:
+        yield from _refused(lambda: _assigned(pull, lacks.assignees, pulls), "not assigned")
+    if lacks.milestone:
+        yield from _refused(lambda: _milestone(pull, lacks.milestone, pulls), "no milestone")
+    if lacks.auto_merge:
+        yield from _refused(lambda: pulls.enable_auto_merge(pull, policy.merge_method), "no auto-merge")
+
+
+def _reviewed(pull: PullRequest, people: Sequence[str], teams: Sequence[str], pulls: Pulls) -> Iterator[str]:
+    """One request for all; GitHub refuses all for one who is no collaborator, so then one for each."""
+    alone = len(people) + len(teams) == 1
+    refused = [
+        *_refused(lambda: pulls.request_review(pull, people, teams), f"no review by {', '.join([*people, *teams])}")
+    ]
+    if not refused or alone:
+        yield from refused
+        return
+    for person in people:
+        yield from _reviewed(pull, [person], [], pulls)
+    for team in teams:
+        yield from _reviewed(pull, [], [team], pulls)
+
+
+def _assigned(pull: PullRequest, people: Sequence[str], pulls: Pulls) -> str:
+    there = {login.casefold() for login in pulls.assign(pull, people)}
+    left = [person for person in people if person.casefold() not in there]
+    return f"{', '.join(left)} may not be assigned here" if left else ""
+
+
+def _milestone(pull: PullRequest, title: str, pulls: Pulls) -> str:
+    return "" if pulls.set_milestone(pull, title) else f"there is no open milestone {title!r}"
+
+
+def _refused(give: Callable[[], str | None], what: str) -> list[str]:
+    """Why something was not given, if it was not."""
+    try:
+        why = give()
+    except BotError as error:
+        if error.exit_code != ForgeError.exit_code:
+            raise
+        why = error.what
+    return [f"{what}: {why}"] if why else []

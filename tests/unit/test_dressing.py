@@ -1,0 +1,71 @@
+"""What a pull request still gets: each thing once."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from bot.core.model import PullRequestPolicy
+from bot.core.proposal.dressing import Dressing, Event, may_merge_itself, missing, not_yet
+from bot.core.proposal.names import proposal
+from bot.core.proposal.shown import PullRequest
+from tests.unit.values import plan
+
+WANTED = proposal(plan(), "main", "what the bot says")
+PULL = PullRequest(7, "", WANTED.title, WANTED.body, is_open=True, merged=False, author="gateway-bot[bot]")
+POLICY = PullRequestPolicy(
+    labels=("dependencies", "Gateway"),
+    reviewers=("alice", "Bob"),
+    team_reviewers=("platform",),
+    assignees=("carol",),
+    milestone="Q3",
+    auto_merge=("minor",),
+)
+ALL = Dressing(("dependencies", "Gateway"), ("alice", "Bob"), ("platform",), ("carol",), "Q3", auto_merge=True)
+
+
+def test_what_is_asked_for_and_not_there_is_missing() -> None:
+    there = replace(
+        PULL,
+        labels=frozenset({"gateway"}),
+        reviewers=frozenset({"bob"}),
+        team_reviewers=frozenset({"platform"}),
+        assignees=frozenset({"Carol"}),
+        milestone="Q4",
+        auto_merge_by="somebody",
+    )
+
+    assert missing(POLICY, PULL, WANTED) == ALL
+    assert missing(POLICY, there, WANTED) == Dressing(("dependencies",), ("alice",))
+    assert not missing(PullRequestPolicy(), PULL, WANTED)
+
+
+def test_the_author_is_not_asked_for_a_review() -> None:
+    assert missing(POLICY, replace(PULL, author="Alice"), WANTED).reviewers == ("Bob",)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Event("labeled", "gateway"), replace(ALL, labels=("dependencies",))),
+        (Event("unlabeled", "gateway"), ALL),
+        (Event("review_requested", "bob"), replace(ALL, reviewers=("alice",))),
+        (Event("review_requested", "platform"), replace(ALL, team_reviewers=())),
+        (Event("assigned", "carol"), replace(ALL, assignees=())),
+        (Event("milestoned", "anything"), replace(ALL, milestone="")),
+        (Event("auto_merge_enabled"), replace(ALL, auto_merge=False)),
+        (Event("auto_squash_enabled"), replace(ALL, auto_merge=False)),
+        (Event("closed"), ALL),
+    ],
+)
+def test_what_was_there_once_is_not_given_again(event: Event, expected: Dressing) -> None:
+    actual = not_yet(ALL, [event])
+
+    assert expected == actual
+
+
+def test_only_an_allowed_kind_whose_gates_all_passed_merges_itself() -> None:
+    assert may_merge_itself(POLICY, WANTED)
+    assert not may_merge_itself(POLICY, replace(WANTED, passed=False))
+    assert not may_merge_itself(POLICY, replace(WANTED, kind="major"))
+    assert not may_merge_itself(PullRequestPolicy(), WANTED)
