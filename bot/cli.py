@@ -229,6 +229,35 @@ def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, 
     return console.report(world, act(console.outcomes(world, name, to, saved), on_plan, on_other), as_json=as_json)
 
 
+@cli.command(epilog="Example: gateway-bot watch")
+@_json
+@click.pass_obj
+def watch(world: World, *, as_json: bool) -> int:
+    """Look for what a person has to know at once, and keep one issue about it.
+
+    That is a pinned tag that was moved, a pin whose signature no longer verifies, and a schedule that stands still.
+    """
+    from bot.overview import watch as run
+
+    world.purpose = "publish"
+    return run(world, as_json=as_json)
+
+
+@cli.command(epilog="Example: gateway-bot status --markdown")
+@click.option("--markdown", is_flag=True, help="Print Markdown, as the dashboard issue has it.")
+@click.option("--publish", is_flag=True, help="Keep the dashboard issue current.")
+@_json
+@click.pass_obj
+def status(world: World, *, markdown: bool, publish: bool, as_json: bool) -> int:
+    """Say where every image stands: its pin, what is proposed, what cools down, what was declined, the last run."""
+    from bot.overview import status as run
+
+    if markdown and as_json:
+        raise UsageError("two forms of one answer", where="--json, --markdown", next_step="Name one of them.")
+    world.purpose = "publish" if publish else "look"
+    return run(world, as_json=as_json, markdown=markdown, publish=publish)
+
+
 @cli.command(epilog="Example: gateway-bot demo")
 @click.option(
     "--output",

@@ -5,12 +5,16 @@ Nothing here changes from run to run while the facts stay the same, so that an o
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 from bot.core.findings import finding_sections, urgent_fix, used_fields_of
 from bot.core.gates import Gate, Verdict
 from bot.core.identity import Identity
 from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link, words
 from bot.core.plan import Plan
+from bot.core.proposal.shown import REBASE, STOP
 from bot.core.report import short
 from bot.core.selection import in_haste
 
@@ -20,10 +24,11 @@ LIMIT = 50_000
 _MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "unknown": "❔"}
 
 
-def body(plan: Plan, identity: Identity | None = None) -> str:
+def body(plan: Plan, identity: Identity | None = None, *, merges_itself: bool = False) -> str:
     """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first.
 
     `identity`: who opens it, which decides whether workflows run on it without somebody's approval.
+    `merges_itself`: the settings let GitHub merge it when its checks have passed.
     """
     parts = (
         _verdict(plan),
@@ -31,7 +36,7 @@ def body(plan: Plan, identity: Identity | None = None) -> str:
         _gates(plan),
         *finding_sections(plan),
         _signs(plan),
-        _what_to_do(plan),
+        _what_to_do(plan, merges_itself=merges_itself),
         _unstarted(identity),
     )
     above = "\n\n".join(filter(None, parts))
@@ -71,9 +76,26 @@ def _what_changes(plan: Plan) -> str:
         "| | release | digest |\n|---|---|---|\n"
         f"| from | `{current.ref}` | `{current.digest}` |\n"
         f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |\n\n"
-        f"Image `{plan.image.repository}`, published {published}. "
+        f"Image `{plan.image.repository}`, published {published}{_cooled(plan)}{_compared(plan)}. "
         f"Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}."
     )
+
+
+def _cooled(plan: Plan) -> str:
+    """That it waited, in words that stay the same from day to day."""
+    days = plan.image.policy.cooldown.days
+    if not days or plan.release.published is None or _haste(plan):
+        return ""
+    return f", {days} day{'s' if days != 1 else ''} of cooldown waited out"
+
+
+def _compared(plan: Plan) -> str:
+    """Upstream's own page of the difference."""
+    host = re.match(r"https://([a-z0-9.-]+)/", plan.release.url)
+    if not plan.image.github or host is None:
+        return ""
+    refs = f"{quote(plan.current.ref)}...{quote(plan.candidate.pin.ref)}"
+    return f"; {link('all commits between', f'https://{host[1]}/{plan.image.github}/compare/{refs}')}"
 
 
 def _link(plan: Plan) -> str:
@@ -109,12 +131,17 @@ def _signs(plan: Plan) -> str:
     return f"**The notes may speak of breaking changes, or of fields of our config:**\n\n{signs}" if signs else ""
 
 
-def _what_to_do(plan: Plan) -> str:
+def _what_to_do(plan: Plan, *, merges_itself: bool) -> str:
     pin, current = plan.candidate.pin, plan.current
+    merge = f"- **Merge** to pin `{pin.ref}` in all places at once."
+    if merges_itself:
+        merge += " GitHub does it by itself once the required checks have passed, as the settings allow."
     return (
-        f"**Merge** to pin `{pin.ref}` in all places at once. "
-        f"**Close** to decline it: this version with this digest is not proposed again. "
-        f"**To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
+        f"**What to do:**\n\n{merge}\n"
+        "- **Close** to decline it: this version with this digest is not proposed again.\n"
+        "- **Commit** to this branch if it needs more: the bot then leaves it alone. The label "
+        f"`{REBASE}` asks it to go on, or to start from the base again; `{STOP}` keeps it away.\n"
+        f"- **To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
         f'`{pin.ref}` away in gateway-bot.toml (`allow = "!={pin.version.base}"`), or it is proposed again.'
     )
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.core.model import PullRequestPolicy
+from bot.core.plan import Plan
 from bot.core.proposal.dressing import Dressing, may_merge_itself, missing, not_yet
-from bot.core.proposal.names import Proposal
 from bot.core.proposal.shown import PullRequest
 from bot.errors import BotError, ForgeError
 from bot.flows.forge import Pulls
 
 
-def dress(pull: PullRequest, wanted: Proposal, pulls: Pulls, policy: PullRequestPolicy, *, new: bool) -> list[str]:
+def dress(pull: PullRequest, plan: Plan, pulls: Pulls, policy: PullRequestPolicy, *, new: bool) -> list[str]:
     """Give a pull request what the settings ask for, once each; what could not be given, in words.
 
     Raises ServiceError where GitHub does not answer: the next run goes on.
     """
-    lacks = missing(policy, pull, wanted)
+    lacks = missing(policy, pull, plan)
     if lacks and not new:
         lacks = not_yet(lacks, pulls.events(pull))
     said = [*_given(pull, lacks, pulls, policy)]
-    if pull.auto_merge_by and pull.auto_merge_by == pull.author and not may_merge_itself(policy, wanted):
+    if pull.auto_merge_by and pull.auto_merge_by == pull.author and not may_merge_itself(policy, plan):
         said += _refused(lambda: pulls.disable_auto_merge(pull), "auto-merge could not be switched off")
     return said
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from bot.core.identity import Identity, after_author
-from bot.core.model import SourceFile
+from bot.core.model import PullRequestPolicy, SourceFile
 from bot.core.pins.sites import rewrite
 from bot.core.plan import NothingNew, Outcome, Plan
+from bot.core.proposal.dressing import may_merge_itself
 from bot.core.proposal.names import Proposal, blob_id, branch_name, digest_of, proposal, title
 from bot.core.proposal.shown import REBASE, Branch, Conflict, PullRequest
 from bot.core.proposal.table import (
@@ -119,7 +120,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     pull = opened(pulls)
     base_name = forge.base_name(pulls)
     identity = after_author(forge.identity, pull.author if pull else "")
-    wanted = proposal(made, base_name, body(made, identity))
+    wanted = proposal(made, base_name, _text(made, identity, forge.policy))
     # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
     branch = look(git, wanted.branch, base_name, _expected(made)) if pulls or not first else None
     base = git.head(base_name)
@@ -136,7 +137,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     pull, did, new = _acted(made, wanted, action, forge)
     if pull.to_rebase:
         forge.pulls.remove_label(pull, REBASE)
-    warnings = dress(pull, wanted, forge.pulls, forge.policy, new=new)
+    warnings = dress(pull, made, forge.pulls, forge.policy, new=new)
     return Result(made, did=did, url=pull.url, warnings=tuple(warnings))
 
 
@@ -154,9 +155,13 @@ def _acted(
     pull, new = forge.pulls.open(wanted.branch, wanted.base, wanted.title, wanted.body, draft=forge.policy.draft)
     identity = after_author(forge.identity, pull.author)
     if new and identity != forge.identity:  # GitHub says only now who it is
-        forge.pulls.edit(pull, body=proposal(made, wanted.base, body(made, identity)).body)
-    did = f"#{pull.number} opened by {identity.what}" if new else f"#{pull.number} was opened meanwhile"
+        forge.pulls.edit(pull, body=proposal(made, wanted.base, _text(made, identity, forge.policy)).body)
+    did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
+
+
+def _text(made: Plan, identity: Identity, policy: PullRequestPolicy) -> str:
+    return body(made, identity, merges_itself=may_merge_itself(policy, made))
 
 
 def _checks(identity: Identity) -> str:

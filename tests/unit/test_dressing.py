@@ -7,12 +7,11 @@ from msgspec.structs import replace
 
 from bot.core.model import PullRequestPolicy
 from bot.core.proposal.dressing import Dressing, Event, may_merge_itself, missing, not_yet
-from bot.core.proposal.names import proposal
 from bot.core.proposal.shown import PullRequest
 from tests.unit.values import plan
 
-WANTED = proposal(plan(), "main", "what the bot says")
-PULL = PullRequest(7, "", WANTED.title, WANTED.body, is_open=True, merged=False, author="gateway-bot[bot]")
+PLAN = plan()
+PULL = PullRequest(7, "", "a title", "a body", is_open=True, merged=False, author="gateway-bot[bot]")
 POLICY = PullRequestPolicy(
     labels=("dependencies", "Gateway"),
     reviewers=("alice", "Bob"),
@@ -35,13 +34,13 @@ def test_what_is_asked_for_and_not_there_is_missing() -> None:
         auto_merge_by="somebody",
     )
 
-    assert missing(POLICY, PULL, WANTED) == ALL
-    assert missing(POLICY, there, WANTED) == Dressing(("dependencies",), ("alice",))
-    assert not missing(PullRequestPolicy(), PULL, WANTED)
+    assert missing(POLICY, PULL, PLAN) == ALL
+    assert missing(POLICY, there, PLAN) == Dressing(("dependencies",), ("alice",))
+    assert not missing(PullRequestPolicy(), PULL, PLAN)
 
 
 def test_the_author_is_not_asked_for_a_review() -> None:
-    assert missing(POLICY, replace(PULL, author="Alice"), WANTED).reviewers == ("Bob",)
+    assert missing(POLICY, replace(PULL, author="Alice"), PLAN).reviewers == ("Bob",)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ def test_what_was_there_once_is_not_given_again(event: Event, expected: Dressing
 
 
 def test_only_an_allowed_kind_whose_gates_all_passed_merges_itself() -> None:
-    assert may_merge_itself(POLICY, WANTED)
-    assert not may_merge_itself(POLICY, replace(WANTED, passed=False))
-    assert not may_merge_itself(POLICY, replace(WANTED, kind="major"))
-    assert not may_merge_itself(PullRequestPolicy(), WANTED)
+    assert may_merge_itself(POLICY, PLAN)
+    assert not may_merge_itself(POLICY, replace(PLAN, gates=(*PLAN.gates, replace(PLAN.gates[0], verdict="warn"))))
+    assert not may_merge_itself(replace(POLICY, auto_merge=("major", "patch")), PLAN)
+    assert not may_merge_itself(PullRequestPolicy(), PLAN)

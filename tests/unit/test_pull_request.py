@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from bot.core.identity import identity_of
 from bot.core.model import Pin, Release
 from bot.core.plan import Plan
 from bot.core.pull_request import LIMIT, body
@@ -63,7 +64,7 @@ def test_the_body_has_its_limit_whatever_the_notes_are(kind: str, count: int) ->
     assert text.endswith("\n\n</details>\n")
     assert text.count("</details>") == 2
     assert len(text) <= LIMIT
-    assert LIMIT == 58_000
+    assert LIMIT == 50_000
 
 
 def test_notes_are_cut_and_nothing_above_them_is() -> None:
@@ -125,3 +126,39 @@ def test_the_longest_versions_fit() -> None:
 
     assert ref in text
     assert len(text) <= LIMIT
+
+
+def test_upstreams_page_of_the_difference_is_linked() -> None:
+    made = plan()
+    there = replace(made, release=replace(made.release, url="https://github.com/acme/app/releases/tag/v1.4.1"))
+
+    expected = "[all commits between](https://redirect.github.com/acme/app/compare/v1.3.1...v1.4.1)"
+    assert expected in body(there)
+    assert "all commits between" not in body(made)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(0, ""), (1, ", 1 day of cooldown waited out"), (3, ", 3 days of cooldown")]
+)
+def test_how_long_it_cooled_is_said_in_words_that_stay(days: int, words: str) -> None:
+    made = plan()
+    policy = replace(made.image.policy, cooldown=timedelta(days=days))
+
+    text = body(replace(made, image=replace(made.image, policy=policy)))
+
+    assert words in text
+    assert ("cooldown" in text) == bool(words)
+
+
+def test_who_opens_it_decides_what_is_said_of_checks() -> None:
+    own, app = (identity_of("ghs_x", has_app=has_app, in_actions=True) for has_app in (False, True))
+
+    assert "**Checks do not start by themselves here**: it was opened with the workflow's own" in body(plan(), own)
+    assert body(plan(), app) == body(plan())
+
+
+def test_what_merges_itself_says_so() -> None:
+    words = "GitHub does it by itself once the required checks have passed"
+
+    assert words in body(plan(), merges_itself=True)
+    assert words not in body(plan())

@@ -105,7 +105,7 @@ GOLDEN = {
             "rewrite versions.env:2",
             "rewrite main.tf:2",
             "rewrite Dockerfile:1",
-            "one commit on branch gateway-bot/app/1.4.1: deps(app): bump v1.3.1 to v1.4.1",
+            "one commit on branch gateway-bot/upgrade/app: deps(app): bump v1.3.1 to v1.4.1",
             "one pull request from it, opened or updated",
         ],
         "notes": [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from bot.core.model import PullRequestPolicy
-from bot.core.proposal.names import Proposal
+from bot.core.plan import Plan
 from bot.core.proposal.shown import PullRequest
 
 
@@ -35,7 +35,7 @@ class Dressing(msgspec.Struct, frozen=True):
 _AUTO_MERGE = frozenset({"auto_merge_enabled", "auto_squash_enabled", "auto_rebase_enabled"})
 
 
-def missing(policy: PullRequestPolicy, pull: PullRequest, wanted: Proposal) -> Dressing:
+def missing(policy: PullRequestPolicy, pull: PullRequest, plan: Plan) -> Dressing:
     """What the settings ask for, and GitHub does not show. The author cannot review."""
     author = pull.author.casefold()
     return Dressing(
@@ -44,13 +44,14 @@ def missing(policy: PullRequestPolicy, pull: PullRequest, wanted: Proposal) -> D
         team_reviewers=_without(policy.team_reviewers, pull.team_reviewers),
         assignees=_without(policy.assignees, pull.assignees),
         milestone=policy.milestone if not pull.milestone else "",
-        auto_merge=may_merge_itself(policy, wanted) and not pull.auto_merge_by,
+        auto_merge=may_merge_itself(policy, plan) and not pull.auto_merge_by,
     )
 
 
-def may_merge_itself(policy: PullRequestPolicy, wanted: Proposal) -> bool:
-    """Whether the settings let GitHub merge this kind of upgrade, every gate having passed."""
-    return wanted.passed and wanted.kind in policy.auto_merge
+def may_merge_itself(policy: PullRequestPolicy, plan: Plan) -> bool:
+    """Whether the settings let GitHub merge this kind of upgrade, every gate having passed without a warning."""
+    kind = plan.current.version.jump_to(plan.candidate.pin.version)
+    return kind in policy.auto_merge and all(gate.verdict == "pass" for gate in plan.gates)
 
 
 def not_yet(dressing: Dressing, events: Iterable[Event]) -> Dressing:

@@ -10,7 +10,6 @@ import msgspec
 from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
-from bot.core.versions import Jump
 
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
 
@@ -28,9 +27,6 @@ class Proposal(msgspec.Struct, frozen=True):
     """The bot's part of the body, with its markers."""
     change: str
     """Names the change: which files, from which bytes, to which."""
-    kind: Jump
-    passed: bool
-    """Whether every gate passed without a warning."""
 
 
 def branch_name(image: str) -> str:
@@ -127,6 +123,4 @@ def proposal(plan: Plan, base: str, body: str) -> Proposal:
         title=title(plan),
         body=marked(body, plan.image.name, pin.ref, pin.digest),
         change=change_id(plan),
-        kind=plan.current.version.jump_to(pin.version),
-        passed=all(gate.verdict == "pass" for gate in plan.gates),
     )

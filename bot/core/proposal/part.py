@@ -44,7 +44,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def marked(text: str, image: str, ref: str, digest: str, *, withdrawn: bool = False) -> str:
     """The bot's part, to be written. No text in it can end it early, though it quotes strangers."""
-    text = text.replace("gateway-bot:", "gateway-bot\N{MODIFIER LETTER COLON}").strip()
+    text = text.replace("(gateway-bot:", "(gateway-bot\N{MODIFIER LETTER COLON}").strip()
     state = " withdrawn" if withdrawn else ""
     return f"{_BEGIN}\n\n{text}\n\n[//]: # (gateway-bot:end {image} {ref} {digest} text:{_mark(text)}{state})"
 
