@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real parts that `make test-real` talks to, into .cache/real of this checkout:
 # crane and actionlint (Go), Debian's docker-registry and skopeo (apt), a GitHub emulator (npm), and by scripts/parts
-# a Sigstore with two cosigns, Trivy with the maker of its databases (Go), and a Docker Engine (apt).
+# a Sigstore with two cosigns, Trivy with the maker of its databases (Go), a Docker Engine (apt), act (Go), and GitHub's
+# description of its API (npm).
 # A quarter of an hour from nothing on two cores. Quick when everything is there; says what is missing and how to get
 # it, and then exits with 1.
 set -euo pipefail
@@ -109,7 +110,7 @@ terraform() {
   fi
 }
 
-for part in engine sigstore trivy; do
+for part in act engine openapi sigstore trivy; do
   # shellcheck source=/dev/null
   source "scripts/parts/$part.sh"
 done
@@ -119,6 +120,8 @@ go_tool actionlint github.com/rhysd/actionlint/cmd/actionlint "$actionlint_versi
 docker_registry
 skopeo
 emulator
+openapi_parts
+act_parts
 terraform
 engine_parts
 trivy_parts

@@ -6,25 +6,57 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx  # noqa: TC002 - one plain import is easier to read
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bot.embedded.github.records import Level
 
 OWNER_TOKEN = "owner-token"  # noqa: S105 - known to the emulator on loopback only
 UPSTREAM_TOKEN = "upstream-token"  # noqa: S105
 BOT_TOKEN = "bot-token"  # noqa: S105
 BOT = "gateway-bot"
+APP_ID, APP_SLUG, INSTALLATION = 12345, "gateway-bot-app", 100
+APP_PERMISSIONS: dict[str, Level] = {
+    "contents": "write",
+    "pull_requests": "write",
+    "issues": "write",
+    "actions": "read",
+}
 _TOKENS = {"acme": OWNER_TOKEN, "agentgateway": UPSTREAM_TOKEN, BOT: BOT_TOKEN}
 
 Files = Mapping[str, tuple[str, bytes]]
 
 
 def write_seed(path: Path) -> None:
-    """The users of the emulator. Unknown tokens become the first user, so that one may nothing."""
+    """The users of the emulator, and an App. Unknown tokens become the first user, so that one may nothing."""
     users = [{"login": login} for login in ("nobody", *_TOKENS)]
     tokens = {token: {"login": login, "scopes": ["repo"]} for login, token in _TOKENS.items()}
-    path.write_text(json.dumps({"tokens": tokens, "github": {"users": users}}))
+    installation = {"installation_id": INSTALLATION, "account": "acme", "repository_selection": "all"}
+    app = {
+        "app_id": APP_ID,
+        "slug": APP_SLUG,
+        "name": "The bot's App",
+        "private_key": app_keys()[0],
+        "permissions": {"metadata": "read", **APP_PERMISSIONS},
+        "installations": [installation],
+    }
+    path.write_text(json.dumps({"tokens": tokens, "github": {"users": users, "apps": [app]}}))
+
+
+@cache
+def app_keys() -> tuple[str, str]:
+    """The App's private and public key as PEM, made for this test run."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
 
 
 @dataclass(frozen=True, slots=True)

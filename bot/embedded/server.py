@@ -96,6 +96,10 @@ class Exchange:
     ended: float
     headers: Mapping[str, str] = field(repr=False)
     """The request's headers, names in lower case."""
+    body: bytes = field(default=b"", repr=False)
+    """The request's body."""
+    response: Response = field(default=Response(0), repr=False)
+    """What was answered, before a fault cut it."""
 
 
 def json_response(status: int, value: object, *headers: tuple[str, str]) -> Response:
@@ -226,7 +230,9 @@ class _Connection(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         status = 0 if fault.drop else response.status
         ended = time.monotonic()
-        application.exchanges.append(Exchange(self.command, self.path, status, started, ended, headers))
+        application.exchanges.append(
+            Exchange(self.command, self.path, status, started, ended, headers, request.body, response)
+        )
         if fault.drop:
             self._close()
         else:

@@ -93,7 +93,7 @@ def test_one_pull_request_from_upstreams_101_releases(real: Real) -> None:
     first = real.run("propose", "--json")
     second = real.run("propose")
 
-    branch = real.emulator.files_at(DOWNSTREAM, "gateway-bot/agentgateway/1.4.1")
+    branch = real.emulator.files_at(DOWNSTREAM, "gateway-bot/upgrade/agentgateway")
     pulls = real.emulator.pulls(DOWNSTREAM)
     assert plan.json["candidate"]["ref"] == "v1.4.1"
     assert len(plan.json["selection"]) == len(upstream_tags())

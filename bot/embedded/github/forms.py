@@ -6,8 +6,8 @@ import difflib
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from bot.embedded.github.records import Account
 from bot.embedded.github.routing import Call
-from bot.embedded.github.state import Account
 from bot.embedded.gitobjects import SUBMODULE, Commit, Entry, Ident
 
 Form = dict[str, object]
@@ -33,6 +33,30 @@ def account_form(base_url: str, account: Account) -> Form:
     }
 
 
+def team_form(call: Call, slug: str) -> Form:
+    """How a team looks."""
+    owner = call.repository.owner
+    number = Account(f"{owner}/{slug}").number
+    url = f"{call.request.base_url}/organizations/{Account(owner).number}/team/{number}"
+    return {
+        "id": number,
+        "node_id": f"T_{number}",
+        "name": slug,
+        "slug": slug,
+        "type": "organization",
+        "organization_id": Account(owner).number,
+        "description": None,
+        "privacy": "closed",
+        "notification_setting": "notifications_enabled",
+        "permission": "pull",
+        "url": url,
+        "html_url": f"{call.request.base_url}/orgs/{owner}/teams/{slug}",
+        "members_url": f"{url}/members{{/member}}",
+        "repositories_url": f"{url}/repos",
+        "parent": None,
+    }
+
+
 def repository_form(call: Call) -> Form:
     """How the repository looks to the caller."""
     repository = call.repository
@@ -51,11 +75,17 @@ def repository_form(call: Call) -> Form:
         "archived": False,
         "disabled": False,
         "fork": False,
-        "has_issues": True,
+        "has_issues": repository.has_issues,
+        "created_at": time_form(repository.created),
+        "updated_at": time_form(repository.created),
+        "pushed_at": time_form(repository.created),
     }
     if call.caller is not None:
         pull = call.caller.may("contents", "read", repository.full_name) or not repository.private
         form["permissions"] = {"admin": False, "maintain": False, "push": call.may_write(), "pull": pull}
+    if call.may_write():
+        form["allow_auto_merge"] = repository.allow_auto_merge
+        form["delete_branch_on_merge"] = repository.delete_branch_on_merge
     return form
 
 

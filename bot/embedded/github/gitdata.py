@@ -6,6 +6,7 @@ import base64
 import binascii
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 from urllib.parse import quote
 
 from bot.embedded.github.forms import Form, git_commit_form
@@ -14,6 +15,16 @@ from bot.embedded.gitobjects import MODES, SUBMODULE, TREE, Commit, Entry, Ident
 from bot.embedded.server import Response, json_response
 
 _GITHUB = ("GitHub", "noreply@github.com")
+_VIOLATIONS = {
+    "create": "Cannot create ref due to creations being restricted.",
+    "update": "Cannot update this protected ref.",
+    "delete": "Cannot delete this branch",
+}
+_PROTECTED = {
+    "create": "Reference update failed",
+    "update": "Protected branch update failed for {ref}.\nChanges must be made through a pull request.",
+    "delete": "Cannot delete this protected branch",
+}
 
 
 def _create_blob(call: Call) -> Response:
@@ -133,7 +144,8 @@ def _create_ref(call: Call) -> Response:
         raise RefusalError(422, "Reference already exists")
     if any(f"{ref}/".startswith(f"{other}/") or other.startswith(f"{ref}/") for other in call.repository.refs):
         raise RefusalError(422, "Reference update failed")
-    call.repository.set_ref(ref, sha, call.now)
+    _refuse_protected(call, ref, "create")
+    call.repository.set_ref(ref, sha, call.author, call.now)
     form = _ref_form(call, ref)
     return json_response(201, form, ("Location", str(form["url"])))
 
@@ -144,12 +156,17 @@ def _update_ref(call: Call) -> Response:
     sha = _known_commit(call, fields)
     if not fields.flag("force") and not call.repository.objects.is_ancestor(call.repository.refs[ref], sha):
         raise RefusalError(422, "Update is not a fast forward")
-    call.repository.set_ref(ref, sha, call.now)
+    _refuse_protected(call, ref, "update")
+    call.repository.set_ref(ref, sha, call.author, call.now)
     return json_response(200, _ref_form(call, ref))
 
 
 def _delete_ref(call: Call) -> Response:
-    call.repository.delete_ref(_existing_ref(call, 422, "Reference does not exist"), call.now)
+    ref = _existing_ref(call, 422, "Reference does not exist")
+    _refuse_protected(call, ref, "delete")
+    if ref == f"refs/heads/{call.repository.default_branch}":
+        raise RefusalError(422, "Cannot delete the default branch")
+    call.repository.delete_ref(ref, call.author, call.now)
     return Response(204)
 
 
@@ -199,6 +216,15 @@ def _existing_ref(call: Call, status: int, message: str) -> str:
     if ref not in call.repository.refs:
         raise RefusalError(status, message)
     return ref
+
+
+def _refuse_protected(call: Call, ref: str, change: Literal["create", "update", "delete"]) -> None:
+    """Raises RefusalError where a rule keeps the caller from changing a branch."""
+    rule = None if call.bypass else call.repository.rule_for(ref)
+    if rule == "ruleset":
+        raise RefusalError(422, f"Repository rule violations found\n\n{_VIOLATIONS[change]}\n\n")
+    if rule == "protection":
+        raise RefusalError(422, _PROTECTED[change].format(ref=ref))
 
 
 def _ref_form(call: Call, ref: str) -> Form:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from bot.embedded.github.forms import Form, account_form, time_form
+from bot.embedded.github.records import Release
 from bot.embedded.github.routing import Call, invalid, not_found, paged, route
-from bot.embedded.github.state import Release
 from bot.embedded.server import Response, json_response
 
 

@@ -28,6 +28,9 @@ def _list_branches(call: Call) -> Response:
 def _get_branch(call: Call) -> Response:
     (name,) = call.names
     sha = call.repository.refs.get(f"{_HEADS}{name}")
+    if sha is None and name in call.repository.renamed:
+        target = f"{call.repository_url}/branches/{quote(call.repository.renamed[name])}"
+        return json_response(301, {"message": "Moved Permanently", "url": target}, ("Location", target))
     if sha is None:
         raise RefusalError(404, "Branch not found")
     form = _short_branch_form(call, name) | {"commit": commit_form(call, call.repository.objects.commits[sha])}
@@ -118,12 +121,13 @@ def _compare(call: Call) -> Response:
 def _short_branch_form(call: Call, name: str) -> Form:
     sha = call.repository.refs[f"{_HEADS}{name}"]
     commit = {"sha": sha, "url": f"{call.repository_url}/commits/{sha}"}
-    return {"name": name, "commit": commit, "protected": False}
+    return {"name": name, "commit": commit, "protected": call.repository.rule_for(f"{_HEADS}{name}") is not None}
 
 
 def _tag_form(call: Call, name: str) -> Form:
     sha = call.repository.refs[f"{_TAGS}{name}"]
-    return {"name": name, "commit": {"sha": sha, "url": f"{call.repository_url}/commits/{sha}"}}
+    commit = {"sha": sha, "url": f"{call.repository_url}/commits/{sha}"}
+    return {"name": name, "node_id": f"REF_{_TAGS}{name}", "commit": commit}
 
 
 def _commit_form(call: Call, sha: str) -> Form:

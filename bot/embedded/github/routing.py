@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from urllib.parse import unquote, urlencode
 
-from bot.embedded.github.state import Account, Level, Repository
+from bot.embedded.github.records import Account, Level
+from bot.embedded.github.state import Repository
 from bot.embedded.server import Request, Response, json_response
 
 Item = TypeVar("Item")
@@ -51,6 +52,13 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def value(self, name: str) -> object:
+        """Whatever was sent; None where the field is missing."""
+        return self._values.get(name)
+
     def is_null(self, name: str) -> bool:
         """Whether the field was sent as null."""
         return name in self._values and self._values[name] is None
@@ -72,9 +80,22 @@ class Fields:
         value = self._values.get(name, default)
         return bool(value)
 
+    def number(self, name: str) -> int | None:
+        """A whole number, also one that was sent as a text; None where the field is missing or null."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not str(value).isdigit():
+            raise RefusalError(422, f"Invalid request.\n\nFor 'properties/{name}', {value!r} is not an integer.")
+        return int(str(value))
+
     def texts(self, name: str) -> list[str]:
         """A list of texts; empty where the field is missing."""
         return [value for value in self._items(name) if isinstance(value, str)]
+
+    def names(self, name: str) -> list[str]:
+        """A list of names, each a text or an object with `name`."""
+        return [Fields(value).text("name") if isinstance(value, dict) else str(value) for value in self._items(name)]
 
     def sections(self, name: str) -> list[Fields]:
         """A list of objects."""
@@ -101,6 +122,8 @@ class Call:
     repository: Repository
     names: tuple[str, ...]
     now: datetime
+    bypass: bool = False
+    """Whether the caller may bypass the rules that protect branches."""
 
     @property
     def repository_url(self) -> str:
@@ -127,6 +150,16 @@ class Call:
     def may_write(self) -> bool:
         """Whether the caller has push access, and so sees drafts."""
         return self.caller is not None and self.caller.may("contents", "write", self.repository.full_name)
+
+    def may_triage(self) -> bool:
+        """Whether the caller may label, assign and put into milestones.
+
+        A person needs push access; an App the permission for issues or pull requests.
+        """
+        caller, name = self.caller, self.repository.full_name
+        if caller is None or caller.kind == "User":
+            return self.may_write()
+        return self.may_write() or any(caller.may(held, "write", name) for held in ("issues", "pull_requests"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,47 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from bot.embedded.github import Account, EmbeddedGitHub
+from bot.embedded.github import EmbeddedGitHub
 from bot.embedded.gitobjects import FILE
 from tests.loopback import loopback_client
-
-NAME = "acme/ai-gateway"
-NOW = datetime(2026, 8, 1, 6, 30, tzinfo=UTC)
-ACCOUNTS = {
-    "bot": Account("gateway-bot[bot]", {"contents": "write", "pull_requests": "write"}),
-    "reader": Account("reader[bot]", {"contents": "read"}),
-    "person": Account("octocat", {"contents": "write", "pull_requests": "write"}, kind="User"),
-    "elsewhere": Account("else[bot]", {"contents": "write"}, repositories=frozenset({"acme/other"})),
-}
+from tests.unit.embedded.town import NAME, NOW, ask, propose, running_github
 
 
 @pytest.fixture
 def github() -> Iterator[EmbeddedGitHub]:
-    with EmbeddedGitHub(ACCOUNTS, clock=lambda: NOW) as running:
-        running.create_repository(NAME, {"versions.env": (FILE, b"A=1\n")})
+    with running_github() as running:
         yield running
-
-
-# Any: answers under test.
-def ask(
-    github: EmbeddedGitHub, method: str, path: str, body: object = None, *, caller: str = "bot", status: int = 200
-) -> Any:
-    headers = {"Authorization": f"token {caller}"} if caller else {}
-    with loopback_client(github.url) as client:
-        response = client.request(method, path, json=body, headers=headers)
-    assert response.status_code == status, response.text
-    return response.json() if response.content else None
-
-
-def propose(github: EmbeddedGitHub, branch: str = "bot/x") -> int:
-    github.commit(NAME, branch, {"versions.env": (FILE, b"A=2\n")}, author="gateway-bot[bot]")
-    body = {"title": "Update", "body": "why", "head": branch, "base": "main"}
-    number: int = ask(github, "POST", f"/repos/{NAME}/pulls", body, status=201)["number"]
-    return number
 
 
 def test_permission_that_is_missing_is_named_as_on_github(github: EmbeddedGitHub) -> None:
@@ -197,7 +169,6 @@ def test_requests_count_against_the_limit_of_their_caller(github: EmbeddedGitHub
 
 
 def test_issue_is_found_by_label(github: EmbeddedGitHub) -> None:
-    github.tokens["alarm"] = Account("alarm[bot]", {"issues": "write"})
     body = {"title": "tag re-pushed", "labels": ["security"]}
     issue = ask(github, "POST", f"/repos/{NAME}/issues", body, caller="alarm", status=201)
     found = ask(github, "GET", f"/repos/{NAME}/issues?labels=security")
