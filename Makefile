@@ -38,7 +38,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --quiet --offline --persona pedantic .github
+	$(BIN)/zizmor --quiet --offline --persona pedantic .github action.yml
 
 lock: ## Lock the libraries anew, with hashes and without addresses
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bot.adapters.worktree import Worktree
 from bot.core.pins.sites import allowed_keys, drift
@@ -30,20 +31,22 @@ def test_the_dockerfile_adds_no_layer() -> None:
     assert set(instructions) == {"ARG", "FROM", "LABEL", "EXPOSE"}
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_every_action_is_pinned_by_commit_and_says_its_version(workflow: Path) -> None:
-    uses = re.findall(r"uses: (?!\./)(.*)", workflow.read_text())  # ./ is the bot's own checkout
+@pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)
+def test_every_action_is_pinned_by_commit_and_says_its_version(file: Path) -> None:
+    uses = re.findall(r"uses: (?!\./)(.*)", file.read_text())  # ./ is the bot's own checkout
 
     assert uses
     assert [line for line in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_no_expression_stands_in_a_script(workflow: Path) -> None:
-    scripts = re.findall(r"run: (?:\|\n((?: {10,}.*\n)+)|(.*))", workflow.read_text())
+@pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)
+def test_no_expression_stands_in_a_script(file: Path) -> None:
+    document = yaml.safe_load(file.read_text())
+    jobs = document["jobs"].values() if "jobs" in document else [document["runs"]]
+    scripts = [step["run"] for job in jobs for step in job.get("steps", []) if "run" in step]
 
     assert scripts
-    assert not any("${{" in script for pair in scripts for script in pair)
+    assert not any("${{" in script for script in scripts)
 
 
 def test_the_upgrade_runs_off_the_hour_and_never_cancels_a_run() -> None:

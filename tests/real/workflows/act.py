@@ -1,0 +1,115 @@
+"""Workflow files, run by act in its host mode: no Docker, no network, and actions/ for what GitHub would fetch.
+
+Unlike GitHub, act gives every job one token whatever `permissions` say, and knows no `concurrency`; tests/promises
+reads those in the files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.real.workflows.log import Run, read_log
+
+STANDINS = Path(__file__).parent / "actions"
+PATH = "/usr/bin:/bin"
+"""Of every step: bash and git, and none of the programs that the gates ask."""
+TIMEOUT_SECONDS = 120
+_USES = re.compile(r"^\s*(?:- )?uses: ([\w.-]+/[\w.-]+)([\w./-]*)@(\S+)", re.MULTILINE)
+_RUNNER = "ubuntu-24.04"
+
+
+@dataclass(frozen=True)
+class Act:
+    """act, and what it gives to every step beside what GitHub does."""
+
+    program: str
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Path] = field(default_factory=dict)
+    """Repositories that are really there: `OWNER/NAME` to the folder that any ref of it stands for."""
+
+    def run(
+        self,
+        repository: Path,
+        workflow: str,
+        event: str,
+        *,
+        slug: str,
+        token: str,
+        inputs: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        job: str = "",
+    ) -> Run:
+        """The workflow, run in a checkout of the repository `slug`; only `job` and what it needs, if that is given."""
+        work = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
+        for name in ("home", "cache", "artifacts"):
+            (work / name).mkdir(parents=True)
+        (work / "event.json").write_text(json.dumps({"inputs": dict(inputs or {})}))
+        (work / "secrets").write_text(_dotenv({"GITHUB_TOKEN": token, **(secrets or {})}))
+        environ = {
+            "GITHUB_REPOSITORY": slug,
+            "GITHUB_REPOSITORY_OWNER": slug.partition("/")[0],
+            "STANDIN_ARTIFACTS": str(work / "artifacts"),
+            **self.environ,
+        }
+        (work / "environ").write_text(_dotenv(environ))
+        nothing = work / "nothing"
+        nothing.touch()
+        command = [
+            *(self.program, event, "--json", "--insecure-secrets"),  # a secret that a step prints is to be seen
+            *("--directory", str(repository), "--workflows", f".github/workflows/{workflow}"),
+            *(
+                "--json",
+                "--insecure-secrets",
+                "--platform",
+                f"{_RUNNER}=-self-hosted",
+                "--no-skip-checkout",
+                "--defaultbranch",
+                "main",
+            ),
+            *("--action-cache-path", str(work / "cache"), "--action-offline-mode", "--no-cache-server", "--pull=false"),
+            *("--eventpath", str(work / "event.json"), "--secret-file", str(work / "secrets")),
+            *("--env-file", str(work / "environ"), "--var-file", str(nothing), "--input-file", str(nothing)),
+            *(("--job", job) if job else ()),
+        ]
+        for name, folder in self._actions(repository).items():
+            command += ["--local-repository", f"{name}={folder}"]
+        code = _run(command, work)
+        return Run(code, work, read_log((work / "log.jsonl").read_text()))
+
+    def _actions(self, repository: Path) -> dict[str, Path]:
+        """Every `OWNER/NAME@REF` that the repository's files use, those of its own bots included."""
+        found: dict[str, Path] = {}
+        for root in (repository, *self.own.values()):
+            for file in (*(root / ".github/workflows").glob("*.yml"), *root.glob("action.yml")):
+                for name, _, ref in _USES.findall(file.read_text()):
+                    folder = self.own.get(name, STANDINS / name)
+                    assert folder.is_dir(), f"{file.name} uses {name}, and there is no stand-in for it"
+                    found[f"{name}@{ref}"] = folder
+        return found
+
+
+def _run(command: list[str], work: Path) -> int:
+    """The exit code. What steps write must not depend on who runs the tests: they get no variable of this process."""
+    environ = {"PATH": PATH, "HOME": str(work / "home"), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(work / "home/cache")}
+    with (work / "log.jsonl").open("wb") as log, (work / "err.txt").open("wb") as errors:
+        program = subprocess.Popen(
+            command, env=environ, stdout=log, stderr=errors, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            return program.wait(timeout=TIMEOUT_SECONDS)
+        finally:
+            if program.returncode is None:
+                os.killpg(program.pid, signal.SIGKILL)
+                program.wait()
+
+
+def _dotenv(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={json.dumps(value)}\n" for name, value in values.items())
