@@ -31,6 +31,10 @@ class Branch(msgspec.Struct):
     commit: Head
 
 
+class Ref(msgspec.Struct):
+    ref: str
+
+
 class Entry(msgspec.Struct):
     path: str
     mode: str

@@ -24,6 +24,7 @@ class GitData:
 
     def __init__(self, api: GitHubApi) -> None:
         self._api = api
+        self._branches: dict[str, frozenset[str]] = {}
 
     @property
     def name(self) -> str:
@@ -46,6 +47,14 @@ class GitData:
         if commit is None or parents is None:  # GitHub sends the whole commit with the branch; look-alikes may not
             return self.commit_of(sha)
         return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents))
+
+    def branches(self, prefix: str) -> frozenset[str]:
+        """The names of the branches that begin so, as they were when this was asked first: one request a run."""
+        if prefix not in self._branches:
+            pages = self._api.pages(f"/git/matching-refs/heads/{quote(prefix)}", list[answers.Ref])
+            names = frozenset(ref.ref.removeprefix("refs/heads/") for page in pages for ref in page)
+            self._branches[prefix] = names
+        return self._branches[prefix]
 
     def commit_of(self, sha: str) -> Commit:
         """One commit, by its name."""

@@ -27,6 +27,10 @@ class Git(Protocol):
         """The commit at the head of a branch; None where there is no branch."""
         ...
 
+    def branches(self, prefix: str) -> frozenset[str]:
+        """The names of the branches that begin so, as they were when this was asked first."""
+        ...
+
     def commit_of(self, sha: str) -> Commit: ...
 
     def change(self, base: str, branch: str) -> Change:

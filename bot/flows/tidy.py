@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.core.plan import Blocked, NothingNew
-from bot.core.proposal.names import branch_name
+from bot.core.proposal.names import BRANCHES, branch_name
 from bot.core.proposal.table import (
     DeleteBranch,
     Foreign,
@@ -29,6 +29,8 @@ def tidy(outcome: NothingNew | Blocked, forge: Forge) -> Result:
     if isinstance(outcome, Blocked):
         return _warned(outcome, forge) if outcome.exit_code in _REFUSED else Result(outcome)
     name = branch_name(outcome.image.name)
+    if name not in forge.git.branches(BRANCHES):  # one request for all images: without a branch nothing is open
+        return Result(outcome)
     pulls = forge.pulls.of(name)
     pull = opened(pulls)
     ended = pull is None and bool(pulls) and (pulls[0].merged or pulls[0].withdrawn)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from bot.core.proposal.part import part_of
 from bot.embedded.github.records import Pull
 from bot.embedded.server import Fault, Response
-from tests.flows.conftest import DOWNSTREAM, PIN_FILES, TOKEN, Gated, Town
+from tests.flows.conftest import DOWNSTREAM, PIN_FILES, PROJECT, TOKEN, Gated, Town
 
 BRANCH = "gateway-bot/upgrade/agentgateway"
 
@@ -570,7 +572,9 @@ def test_an_outage_while_tidying_is_never_nothing_new(town: Town, status: int) -
     town.run("apply")
     town.github.commit(DOWNSTREAM, "main", town.checkout())
     limited = (("Retry-After", "9999"),) if status == 403 else ()
-    town.github.intercept = lambda _, path: Fault(answer=Response(status, b"{}", limited)) if "/pulls" in path else None
+    town.github.intercept = lambda _, path: (
+        Fault(answer=Response(status, b"{}", limited)) if "/matching-refs/" in path else None
+    )
 
     run = town.run("propose", "--json")
 
@@ -584,7 +588,25 @@ def test_a_nothing_new_run_asks_github_once(town: Town) -> None:
     run = town.run("propose")
 
     assert "nothing new" in run.out
-    assert len([e for e in town.github.exchanges if DOWNSTREAM in e.path]) == 1
+    assert [e.path for e in town.github.exchanges if DOWNSTREAM in e.path] == [
+        f"/repos/{DOWNSTREAM}/git/matching-refs/heads/gateway-bot/upgrade/"
+    ]
+
+
+@pytest.mark.parametrize("story", [(), ("propose", "newer")], ids=["nothing open", "to be moved"])
+def test_runs_at_once_end_in_one_pull_request(town: Town, story: tuple[str, ...]) -> None:
+    for event in story:
+        town.run("propose") if event == "propose" else town.release("v1.5.0", days_ago=1)
+    command = [sys.executable, "-m", "bot.cli", "-C", str(town.root), "propose"]
+    environ = {**town.environ, "PYTHONPATH": str(PROJECT)}
+
+    runs = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+
+    newest = "v1.5.0" if story else "v1.4.1"
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert (the_pull(town).number, holds(town, newest)) == (1, True)
+    assert newest in the_pull(town).title
 
 
 STORIES = {

@@ -11,6 +11,7 @@ from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
 
+BRANCHES = "gateway-bot/upgrade/"
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
 
 
@@ -31,7 +32,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
 def branch_name(image: str) -> str:
     """One for an image, whatever the version: GitHub allows one open pull request from a branch to a base."""
-    return f"gateway-bot/upgrade/{image}"
+    return f"{BRANCHES}{image}"
 
 
 def title(plan: Plan) -> str:
