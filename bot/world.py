@@ -181,8 +181,8 @@ class World:
             raise UsageError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 where="environment",
-                next_step="Set them (GITHUB_REPOSITORY as OWNER/NAME; a GitHub App in place of the token: "
-                "docs/identity.md), or use --dry-run, which needs neither.",
+                next_step="Set them: GITHUB_REPOSITORY as OWNER/NAME, or --repository; a GitHub App may be in place of "
+                "the token (docs/identity.md). `propose --dry-run` needs neither.",
             )
 
     def saved_plans(self, path: Path) -> list[OutcomeJson]:

@@ -78,8 +78,8 @@ def after_author(identity: Identity, login: str) -> Identity:
 
 _PERMISSIONS: Mapping[Purpose, Mapping[str, str]] = {
     "propose": {"contents": "write", "pull_requests": "write"},
-    "look": {"actions": "read", "metadata": "read", "pull_requests": "read"},
-    "publish": {"actions": "read", "issues": "write", "metadata": "read", "pull_requests": "read"},
+    "look": {"actions": "read", "contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"},
+    "publish": {"actions": "read", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read"},
 }
 
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import msgspec
 import pytest
 
 import bot.adapters
-from bot.embedded.github import Installation
+from bot.embedded.github import Account, Installation
+from bot.embedded.github.records import Level
 from bot.embedded.server import Exchange, Response
 from tests.api_description import Judge, graphql_faults
 from tests.emulator import app_keys
-from tests.flows.conftest import DOWNSTREAM, Town, empty_town, town
+from tests.flows.conftest import DOWNSTREAM, NOW, TOKEN, Town, empty_town, town
 from tests.parts import REAL, require
 
 __all__ = ["empty_town", "town"]
@@ -162,6 +164,16 @@ def as_an_app(town: Town) -> None:
     assert town.run("propose").code == 0
 
 
+def alarmed(town: Town) -> None:
+    permissions: dict[str, Level] = {"contents": "read", "pull_requests": "read", "issues": "write", "actions": "read"}
+    town.github.tokens[TOKEN] = Account("gateway-bot[bot]", permissions)
+    town.github.add_run(DOWNSTREAM, "upgrade.yml", "schedule", NOW - timedelta(days=30))
+    assert town.run("watch").code == 6
+    assert town.run("status", "--publish").code == 0
+    town.github.add_run(DOWNSTREAM, "upgrade.yml", "schedule", NOW)
+    assert town.run("watch").code == 0
+
+
 SCENARIOS: list[Callable[[Town], None]] = [
     fresh,
     unchanged,
@@ -182,6 +194,7 @@ SCENARIOS: list[Callable[[Town], None]] = [
     base_renamed,
     renamed_base_in_the_settings,
     as_an_app,
+    alarmed,
 ]
 """What the bot lives through. Each is one story in a town; add a function here, and it is judged."""
 

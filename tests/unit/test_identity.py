@@ -104,7 +104,7 @@ def test_who_does_not_start_checks_is_told_what_to_do(kind: str) -> None:
 
 
 WRITE = {"contents": "write", "pull_requests": "write"}
-LOOK = {"actions": "read", "metadata": "read", "pull_requests": "read"}
+LOOK = {"actions": "read", "contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"}
 WORKFLOW = ".github/workflows/ci.yml"
 
 

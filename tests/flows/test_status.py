@@ -1,0 +1,271 @@
+"""`status`: where every image stands, without asking any gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.embedded.server import Fault, Response
+from tests.flows.alarms import move, watched, writes
+from tests.flows.conftest import DOWNSTREAM, NOW, SIGNATURE, UPSTREAM, Gated, Run, Town
+
+__all__ = ["watched"]
+
+MORE = """
+[[image]]
+name = "{name}"
+registry = "{registry}"
+github = "agentgateway/agentgateway"
+[[image.pins]]
+type = "pattern"
+file = "pins/{name}"
+pattern = "^(?P<image>.+)$"
+"""
+
+
+def row(run: Run) -> dict[str, Any]:
+    return dict(json.loads(run.out)["images"][0])
+
+
+def add(town: Town, names: Iterable[str]) -> None:
+    """More images, all of them the same one."""
+    for name in names:
+        settings = MORE.format(name=name, registry=town.image)
+        town.write("gateway-bot.toml", town.text("gateway-bot.toml") + settings)
+        town.write(f"pins/{name}", f"{town.image}:v1.3.1@{town.digests['v1.3.1']}\n")
+
+
+def state(town: Town, *args: str, **environ: str) -> tuple[str, str, int]:
+    run = town.run("status", "--json", *args, environ=environ)
+    found = row(run)
+    return found["state"], found["said"], run.code
+
+
+def test_an_image_at_the_newest_release_is_current(watched: Town) -> None:
+    watched.run("apply")
+
+    run = watched.run("status", "--json")
+
+    assert (row(run)["state"], row(run)["ref"], row(run)["newest"]) == ("current", "v1.4.1", "v1.4.1")
+    assert json.loads(run.out)["last_run"] == {
+        "started": "2026-08-20T05:00:00Z",
+        "state": "success",
+        "url": f"{watched.github.url}/{DOWNSTREAM}/actions/runs/1001",
+    }
+    assert run.code == 0
+
+
+def test_a_release_that_is_not_proposed_yet_is_due(watched: Town) -> None:
+    assert state(watched) == ("due", "v1.4.1 is not proposed yet", 0)
+
+
+def test_an_open_proposal_is_shown_with_its_number_and_since_when(watched: Town) -> None:
+    watched.run("propose")
+
+    run = watched.run("status", "--json")
+
+    found = row(run)
+    pull = found["proposals"][0]
+    assert (found["state"], found["said"], found["next_step"]) == ("proposed", "in #1", "Review #1.")
+    assert (pull["number"], pull["ref"], pull["draft"], pull["stopped"]) == (1, "v1.4.1", False, False)
+    assert pull["url"].endswith(f"/{DOWNSTREAM}/pull/1")
+    assert pull["since"] is not None
+
+
+def test_a_proposal_of_an_older_release_says_that_it_moves(watched: Town) -> None:
+    watched.run("propose")
+    watched.release("v1.4.2", days_ago=1)
+    moved = state(watched)
+    watched.github.label(DOWNSTREAM, 1, "stop-updating")
+
+    stopped = state(watched)
+
+    assert moved == ("proposed", "in #1, which says v1.4.1: the next run moves it to v1.4.2", 0)
+    assert stopped == ("proposed", "in #1, which says v1.4.1, stopped by its label", 0)
+
+
+def test_what_a_person_closed_is_declined_and_passed_over_on_purpose(watched: Town) -> None:
+    watched.run("propose")
+    watched.github.close(DOWNSTREAM, 1)
+
+    run = watched.run("status", "--json")
+
+    assert (row(run)["state"], row(run)["said"]) == ("declined", "v1.4.1 in #1")
+    assert row(run)["passed_over"][0]["ref"] == "v1.4.1"
+    assert run.code == 0
+
+
+def test_what_was_declined_long_ago_is_no_longer_said(watched: Town) -> None:
+    watched.run("propose")
+    watched.github.close(DOWNSTREAM, 1)
+    watched.run("apply")
+
+    run = watched.run("status", "--json")
+
+    assert (row(run)["state"], row(run)["passed_over"]) == ("current", [])
+
+
+def test_a_range_in_the_policy_is_said_to_be_on_purpose(watched: Town) -> None:
+    watched.settings('channel = "stable"', 'channel = "stable"\nallow = "<1.4"')
+
+    run = watched.run("status", "--json")
+
+    assert row(run)["state"] == "current"
+    assert [passed["ref"] for passed in row(run)["passed_over"]] == ["v1.4.1", "v1.4.0"]
+    assert row(run)["passed_over"][0]["reason"] == "outside the allowed range <1.4"
+
+
+def test_a_young_release_is_cooling_and_says_until_when(empty_town: Town) -> None:
+    empty_town.release("v1.3.1", days_ago=60)
+    empty_town.pin("v1.3.1")
+    empty_town.settings('channel = "stable"', 'channel = "stable"\ncooldown_days = 3')
+    empty_town.release("v1.4.0", days_ago=1)
+
+    run = empty_town.run("status", "--json", environ={"GITHUB_TOKEN": ""})
+
+    assert (row(run)["state"], row(run)["said"]) == ("cooling", "v1.4.0 until 2026-08-22 12:00 UTC")
+    assert row(run)["cooling"] == {"ref": "v1.4.0", "until": "2026-08-22T12:00:00Z"}
+    assert row(run)["newest"] == "v1.3.1"
+
+
+def test_a_release_without_its_image_is_not_ready(watched: Town) -> None:
+    watched.github.add_release(UPSTREAM, "v1.5.0", published=NOW - timedelta(hours=1))
+
+    assert state(watched)[0] == "not ready"
+
+
+def test_files_that_disagree_are_blocked_and_no_failure_of_this_command(watched: Town) -> None:
+    watched.write("Dockerfile", watched.text("Dockerfile").replace(watched.digests["v1.3.1"], f"sha256:{'0' * 64}"))
+
+    run = watched.run("status", "--json")
+
+    assert row(run)["state"] == "blocked"
+    assert "check --fix" in row(run)["next_step"]
+    assert run.code == 0
+
+
+def test_a_moved_tag_is_an_alarm(watched: Town) -> None:
+    move(watched)
+
+    found = state(watched)
+
+    assert (found[0], found[1][:9], found[2]) == ("alarm", "moved tag", 0)
+
+
+def test_an_open_alarm_of_a_signature_is_shown_without_asking_cosign(gated: Gated, watched: Town) -> None:
+    gated.ask(SIGNATURE)
+    gated.programs.signature(gated.current, "unsigned")
+    watched.run("watch")
+    starts = len(gated.programs.starts("cosign"))
+
+    found = state(watched)
+
+    assert (found[0], "no longer verifies" in found[1]) == ("alarm", True)
+    assert len(gated.programs.starts("cosign")) == starts
+
+
+def test_no_gate_is_asked(gated: Gated, watched: Town) -> None:
+    gated.ask(SIGNATURE, '[image.scan]\nblock = "LOW"\n')
+    watched.settings('channel = "stable"', 'channel = "stable"\ncooldown_days = 30')
+
+    watched.run("status")
+
+    assert (gated.programs.starts("cosign"), gated.programs.starts("trivy")) == ([], [])
+
+
+def test_a_registry_that_does_not_answer_is_unknown_and_never_current(watched: Town) -> None:
+    watched.run("apply")
+    watched.registry.intercept = lambda _, __: Fault(answer=Response(503))
+
+    found = state(watched)
+
+    assert (found[0], "HTTP 503" in found[1], found[2]) == ("unknown", True, 4)
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 4), (403, 7)])
+def test_whether_it_is_proposed_may_be_unknown_too(watched: Town, status: int, code: int) -> None:
+    answer = Response(status, b"{}")
+    watched.github.intercept = lambda _, path: Fault(answer=answer) if "/pulls" in path else None
+    due = state(watched)
+    watched.run("apply")
+
+    run = watched.run("status", "--json")
+
+    assert (due[0], "v1.4.1 is there" in due[1], due[2]) == ("unknown", True, code)
+    assert row(run)["state"] == "current"
+    assert [missing["what"] for missing in json.loads(run.out)["not_known"]] == ["proposals of agentgateway"]
+    assert run.code == code
+
+
+def test_a_last_run_that_cannot_be_asked_for_is_said(watched: Town) -> None:
+    watched.github.intercept = lambda _, path: Fault(answer=Response(403, b"{}")) if "/actions" in path else None
+
+    run = watched.run("status")
+
+    assert "upgrade.yml: none is known" in run.out
+    assert "the last run:" in run.out
+    assert run.code == 7
+
+
+def test_without_a_token_the_decision_is_shown_and_what_was_not_asked(watched: Town) -> None:
+    run = watched.run("status", environ={"GITHUB_TOKEN": "", "GITHUB_REPOSITORY": ""})
+
+    assert "due: v1.4.1; whether it is proposed was not asked" in run.out
+    assert "proposals, runs and alarms: nobody was asked" in run.out
+    assert {exchange.path.split("?")[0] for exchange in watched.github.exchanges} == {f"/repos/{UPSTREAM}/releases"}
+    assert run.code == 0
+
+
+def test_to_publish_needs_a_token(watched: Town) -> None:
+    assert watched.run("status", "--publish", environ={"GITHUB_TOKEN": ""}).code == 2
+
+
+def test_fifty_images_are_asked_about_with_one_request_each_and_two_for_all(watched: Town) -> None:
+    add(watched, (f"image-{number:02}" for number in range(49)))
+
+    run = watched.run("status")
+
+    asked = [exchange.path for exchange in watched.github.exchanges if UPSTREAM not in exchange.path]
+    assert len([line for line in run.out.splitlines() if "due: v1.4.1 is not proposed yet" in line]) == 50
+    assert len(asked) == 50 + 2
+    assert writes(watched) == []
+    assert run.code == 0
+
+
+def test_one_image_that_fails_leaves_the_others_their_rows(watched: Town) -> None:
+    add(watched, ["second"])
+    watched.write("pins/second", "nothing\n")
+
+    run = watched.run("status", "--json")
+
+    assert [image["state"] for image in json.loads(run.out)["images"]] == ["due", "blocked"]
+
+
+def test_the_table_is_aligned_and_fits_a_terminal(watched: Town) -> None:
+    add(watched, ["a-name-that-is-forty-characters-long-as-is", "b"][1:])
+    watched.run("propose")
+    watched.github.edit_pull(DOWNSTREAM, 1, title="A title \x1b[31m" + "that goes on " * 20)
+    watched.release("v1.5.0", days_ago=1)
+    watched.registry.intercept = lambda _, path: Fault(answer=Response(503)) if "v1.5.0" in path else None
+
+    run = watched.run("status")
+
+    lines = run.out.splitlines()
+    columns = [line.index(word) for line, word in zip(lines, ("state", "unknown", "unknown"), strict=False)]
+    assert len(set(columns)) == 1
+    assert max(map(len, lines)) <= 100
+    assert "\x1b" not in run.out
+
+
+def test_in_github_actions_the_summary_holds_the_status_with_whole_addresses(watched: Town, tmp_path: Path) -> None:
+    watched.run("propose")
+    summary = tmp_path / "summary"
+
+    watched.run("status", environ={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_SERVER_URL": "https://ghe.example"})
+
+    assert f"[\\#1](https://ghe.example/{DOWNSTREAM}/pull/1)" in summary.read_text()
