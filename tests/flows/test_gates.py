@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.engine import Engine
 from bot.core.gateway_config.verdict import Answer
 from tests.flows.conftest import CONFIG, DOWNSTREAM, NOW, SCAN, SCHEMA, SIGNATURE, Gated
 from tests.flows.standins import Signed
@@ -178,7 +179,8 @@ def test_a_config_that_the_program_refuses_is_no_upgrade(gated: Gated) -> None:
     ],
     ids=["no config was looked at", "it says nothing", "it does not end", "wrong arguments"],
 )
-def test_an_exit_code_of_0_alone_is_no_yes(gated: Gated, answer: Answer) -> None:
+def test_an_exit_code_of_0_alone_is_no_yes(gated: Gated, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Engine.ask.__kwdefaults__, "seconds", 1.0)  # half a minute is long enough for programs only
     gated.ask(CONFIG)
     gated.engine.says[gated.candidate] = answer
 
