@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 # what a user has: the bot and its libraries, nothing for development
 BENCH := .cache/bench/bin
 
+# one more than there are cores: some tests wait
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-real bench lint lock clean
 
@@ -18,7 +21,7 @@ demo: $(READY) ## The whole story on embedded parts; leaves the pull request as 
 	@$(BIN)/gateway-bot demo
 
 test: $(READY) lint ## All that needs no network: linters, types, import rules, tests
-	$(BIN)/pytest -n auto -m "not real"
+	$(BIN)/pytest -n $(WORKERS) -m "not real"
 
 test-real: $(READY) ## The same main job against real parts, which it installs
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/real-parts.sh

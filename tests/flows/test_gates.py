@@ -180,7 +180,8 @@ def test_a_config_that_the_program_refuses_is_no_upgrade(gated: Gated) -> None:
     ids=["no config was looked at", "it says nothing", "it does not end", "wrong arguments"],
 )
 def test_an_exit_code_of_0_alone_is_no_yes(gated: Gated, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(Engine.ask.__kwdefaults__, "seconds", 1.0)  # half a minute is long enough for programs only
+    defaults = Engine.ask.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "seconds", 1.0)  # half a minute is for programs, not for stand-ins
     gated.ask(CONFIG)
     gated.engine.says[gated.candidate] = answer
 
