@@ -23,7 +23,7 @@ from bot.core.selection import Considered, Selection
 from bot.core.versions import Ref
 from tests.unit.values import IMAGE, NEW, OTHER, pin, plan, release
 
-WANTED = proposal(plan(), "main", "what the bot says")
+WANTED = proposal(plan(), "gateway-bot/upgrade/app", "main", "what the bot says")
 TREE, BASE = "1" * 40, Commit("b" * 40, "0" * 40, "a change", ())
 OURS = Commit("2" * 40, TREE, commit_message(plan(), WANTED.change, TREE), ("3" * 40,))
 STALE = replace(OURS, message=OURS.message.replace(WANTED.change, "5" * 64))

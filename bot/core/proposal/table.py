@@ -123,6 +123,11 @@ def answered(ref: str, digest: str, pulls: Sequence[PullRequest]) -> Declined | 
     )
 
 
+def is_taken(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
+    """Whether a person has made a branch their own, and closed what the bot proposed from it."""
+    return branch.own is None and bool(pulls) and opened(pulls) is None and not settled(branch, pulls)
+
+
 def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch | None, base: Commit) -> Action:
     """What to do for a proposal that nobody has answered yet.
 
@@ -131,7 +136,7 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch |
     pull = opened(pulls)
     if branch is None:
         return Push(None, _edit(wanted, pull, moved=True), "nothing was open")
-    if branch.own is None and not (pull is None and _settled(branch, pulls)):
+    if branch.own is None and not (pull is None and settled(branch, pulls)):
         return _on_a_persons_branch(wanted, branch, pull)
     moved = branch.own is None or change_of(branch.own) != wanted.change
     keeping = branch.own is not None and keeps(branch.own)
@@ -156,7 +161,7 @@ def tidying(outcome: NothingNew, pulls: Sequence[PullRequest], branch: Branch | 
         last = pulls[0] if pulls else None
         if last is None or branch is None or not (last.merged or last.withdrawn):
             return Nothing()
-        if not _settled(branch, pulls):
+        if not settled(branch, pulls):
             return Nothing(f"the branch of #{last.number} has newer commits, so it was left")
         return DeleteBranch(last, f"#{last.number} is {'merged' if last.merged else 'withdrawn'}")
     why = obsolete(outcome, pull)
@@ -220,7 +225,7 @@ def _on_a_persons_branch(wanted: Proposal, branch: Branch, pull: PullRequest | N
     )
 
 
-def _settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
+def settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     """Whether all that is on the branch was in a pull request that was merged or withdrawn."""
     return any(pull.head_sha == branch.head.sha for pull in pulls if pull.merged or pull.withdrawn)
 
