@@ -13,6 +13,7 @@ from bot.core.proposal.part import marked, part_of
 from bot.core.proposal.shown import Branch, Commit, PullRequest
 from bot.core.proposal.table import (
     answered,
+    is_taken,
     next_action,
     obsolete,
     tidying,
@@ -166,6 +167,7 @@ def test_an_open_pull_request_is_obsolete_for_a_reason(outcome: NothingNew, word
         ((replace(OPEN, body="mine"),), branch(OURS, OURS), "Nothing"),
         ((labelled(OPEN, "stop-updating"),), branch(OURS, OURS), "Stopped"),
         ((OPEN,), branch(THEIRS), "Foreign"),
+        ((OPEN,), branch(KEEPING, KEEPING), "Foreign"),
         ((MERGED,), branch(OURS, OURS), "DeleteBranch"),
         ((WITHDRAWN,), branch(OURS, OURS), "DeleteBranch"),
         ((MERGED,), branch(THEIRS), "Nothing"),
@@ -190,3 +192,21 @@ def test_a_warning_stands_above_and_is_not_said_twice() -> None:
     assert other.text.count("[!CAUTION]") == 1
     assert "the tag moved" not in other.text
     assert other.text.endswith("what the bot says")
+
+
+@pytest.mark.parametrize(
+    ("pulls", "there", "expected"),
+    [
+        ((CLOSED,), branch(THEIRS), True),
+        ((CLOSED,), branch(KEEPING, KEEPING), True),
+        ((CLOSED,), branch(OURS, OURS), False),
+        ((CLOSED,), branch(THEIRS, OURS), False),
+        ((OPEN,), branch(THEIRS), False),
+        ((), branch(THEIRS), False),
+        ((replace(MERGED, head_sha=THEIRS.sha),), branch(THEIRS), False),
+    ],
+)
+def test_a_branch_is_somebodys_own_when_they_committed_and_closed(
+    pulls: tuple[PullRequest, ...], there: Branch, *, expected: bool
+) -> None:
+    assert is_taken(there, pulls) == expected

@@ -125,7 +125,7 @@ def answered(ref: str, digest: str, pulls: Sequence[PullRequest]) -> Declined | 
 
 def is_taken(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     """Whether a person has made a branch their own, and closed what the bot proposed from it."""
-    return branch.own is None and bool(pulls) and opened(pulls) is None and not settled(branch, pulls)
+    return _has_theirs(branch) and bool(pulls) and opened(pulls) is None and not settled(branch, pulls)
 
 
 def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch | None, base: Commit) -> Action:
@@ -169,7 +169,7 @@ def tidying(outcome: NothingNew, pulls: Sequence[PullRequest], branch: Branch | 
         return Nothing()
     if pull.stopped:
         return Stopped(pull, f"#{pull.number} is obsolete ({why}), but has the label `{STOP}`")
-    if branch is not None and branch.own is None:
+    if branch is not None and _has_theirs(branch):
         return Foreign(branch.head, pull, f"#{pull.number} is obsolete ({why}), but somebody's commit is on its branch")
     return Withdraw(pull, why)
 
@@ -208,6 +208,11 @@ def warned_body(pull: PullRequest, reason: str, next_step: str) -> str:
     proven = re.sub(rf"^{re.escape(_CAUTION)}(?:\n>[^\n]*)*\n*", "", part.text)
     warning = f"{_CAUTION}\n> **Do not merge.** {words(reason)}\n>\n> {words(next_step)}"
     return updated(pull.body, marked(f"{warning}\n\n{proven}", part.image, part.ref, part.digest), moved=True)
+
+
+def _has_theirs(branch: Branch) -> bool:
+    """Whether a person's commit is on it, also one that the bot went on from."""
+    return branch.own is None or keeps(branch.own)
 
 
 def _on_a_persons_branch(wanted: Proposal, branch: Branch, pull: PullRequest | None) -> Action:
