@@ -18,7 +18,7 @@ from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError
 from bot.flows import status as status_flow
 from bot.flows.alarm_issue import Kept, keep
-from bot.flows.place import proposals_of
+from bot.flows.propose import shown as proposals_of
 from bot.flows.watch import look
 from bot.world import World
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -26,7 +25,6 @@ class GitData:
     def __init__(self, api: GitHubApi) -> None:
         self._api = api
         self._branches: dict[str, frozenset[str]] = {}
-        self._lock = threading.Lock()  # several images may be asked about at once
 
     @property
     def name(self) -> str:
@@ -52,12 +50,11 @@ class GitData:
 
     def branches(self, prefix: str) -> frozenset[str]:
         """The names of the branches that begin so, as they were when this was asked first: one request a run."""
-        with self._lock:
-            if prefix not in self._branches:
-                pages = self._api.pages(f"/git/matching-refs/heads/{quote(prefix)}", list[answers.Ref])
-                names = frozenset(ref.ref.removeprefix("refs/heads/") for page in pages for ref in page)
-                self._branches[prefix] = names
-            return self._branches[prefix]
+        if prefix not in self._branches:
+            pages = self._api.pages(f"/git/matching-refs/heads/{quote(prefix)}", list[answers.Ref])
+            names = frozenset(ref.ref.removeprefix("refs/heads/") for page in pages for ref in page)
+            self._branches[prefix] = names
+        return self._branches[prefix]
 
     def commit_of(self, sha: str) -> Commit:
         """One commit, by its name."""

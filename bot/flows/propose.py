@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from bot.core.model import PullRequestPolicy, SourceFile
 from bot.core.pins.sites import rewrite
 from bot.core.plan import NothingNew, Outcome, Plan
 from bot.core.proposal.dressing import may_merge_itself
-from bot.core.proposal.names import Proposal, blob_id, branch_names, proposal, title
+from bot.core.proposal.names import Proposal, blob_id, branch_name, digest_of, proposal, title
 from bot.core.proposal.shown import REBASE, Branch, Conflict, PullRequest
 from bot.core.proposal.table import (
     Declined,
@@ -21,17 +21,20 @@ from bot.core.proposal.table import (
     Open,
     Push,
     Stopped,
+    answered,
     next_action,
     opened,
 )
 from bot.core.pull_request import body
 from bot.errors import ForgeError
-from bot.flows.branch import BaseMoved, Rewrite, push, same_files
+from bot.flows.branch import BaseMoved, Rewrite, look, push, same_files
 from bot.flows.dress import dress
 from bot.flows.forge import Forge
 from bot.flows.observe import read_pinned
-from bot.flows.place import Place, find_place
 from bot.flows.upgrade import Ground, Result, plan
+
+_OLD = 3
+"""Closed pull requests without the bot's part whose commit is asked what they proposed."""
 
 Replan = Callable[[Mapping[str, SourceFile]], Outcome]
 """The decision made again from the base's own files."""
@@ -61,15 +64,27 @@ def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]
             log(f"{why}; planning again")
     raise ForgeError(
         f"somebody else keeps changing the same thing: {why}",
-        where=branch_names(made.image.name)[0],
+        where=branch_name(made.image.name),
         next_step="Nothing was overwritten. Run it again when the other run is done.",
     )
 
 
 def preview(made: Plan) -> Result:
     """What would be proposed, for a dry run."""
-    text = f"{title(made)}\nfrom {branch_names(made.image.name)[0]}\n\n{body(made)}"
+    text = f"{title(made)}\nfrom {branch_name(made.image.name)}\n\n{body(made)}"
     return Result(made, did="dry run: nothing was done; the pull request would read:\n", preview=text)
+
+
+def shown(forge: Forge, image: str) -> Sequence[PullRequest]:
+    """The image's pull requests, newest first; those whose text a person emptied are known by their commit."""
+    pulls = forge.pulls.of(branch_name(image))
+    unknown = [pull.number for pull in pulls if pull.declined and not pull.digest][:_OLD]
+    return [
+        msgspec.structs.replace(pull, commit_digest=digest_of(forge.git.commit_of(pull.head_sha)))
+        if pull.number in unknown
+        else pull
+        for pull in pulls
+    ]
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -98,16 +113,20 @@ def _rewriter(made: Plan, ground: Ground) -> Rewrite:
 
 def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Result:
     git, pin = forge.git, made.candidate.pin
-    place = find_place(forge, made.image.name, pin.ref, pin.digest, _expected(made), first=first)
-    if not isinstance(place, Place):
-        return _left(made, place)
-    pull, branch = opened(place.pulls), place.branch
+    pulls = shown(forge, made.image.name)
+    decided = answered(pin.ref, pin.digest, pulls)
+    if decided is not None:
+        return _left(made, decided)
+    pull = opened(pulls)
+    base_name = forge.base_name(pulls)
     identity = after_author(forge.identity, pull.author if pull else "")
-    wanted = proposal(made, place.name, place.base, _text(made, identity, forge.policy))
-    base = git.head(place.base)
+    wanted = proposal(made, base_name, _text(made, identity, forge.policy))
+    # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
+    branch = look(git, wanted.branch, base_name, _expected(made)) if pulls or not first else None
+    base = git.head(base_name)
     if base is None:
-        raise _no_base(forge, place.base)
-    action = next_action(wanted, place.pulls, branch, base)
+        raise _no_base(forge, base_name)
+    action = next_action(wanted, pulls, branch, base)
     if isinstance(action, Foreign):
         raise _left_to_its_author(action, branch, wanted.branch, forge)
     # What was made from this very base was compared with it then
@@ -116,8 +135,9 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     if isinstance(action, Push):
         push(made, wanted, git, base, blobs, action, rewritten)
     pull, did, new = _acted(made, wanted, action, forge)
-    if pull.to_rebase:
-        forge.pulls.remove_label(pull, REBASE)
+    for asking in pulls:
+        if asking.to_rebase:  # a closed one may have asked too
+            forge.pulls.remove_label(asking, REBASE)
     warnings = dress(pull, made, forge.pulls, forge.policy, new=new)
     return Result(made, did=did, url=pull.url, warnings=tuple(warnings))
 
@@ -136,9 +156,7 @@ def _acted(
     pull, new = forge.pulls.open(wanted.branch, wanted.base, wanted.title, wanted.body, draft=forge.policy.draft)
     identity = after_author(forge.identity, pull.author)
     if new and identity != forge.identity:  # GitHub says only now who it is
-        forge.pulls.edit(
-            pull, body=proposal(made, wanted.branch, wanted.base, _text(made, identity, forge.policy)).body
-        )
+        forge.pulls.edit(pull, body=proposal(made, wanted.base, _text(made, identity, forge.policy)).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
 
@@ -171,18 +189,20 @@ def _left(made: Plan, decided: Declined | Stopped) -> Result:
 
 def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge: Forge) -> ForgeError:
     """What a person has on the branch stays; the pull request says so, once."""
-    if action.pull is None:
-        step = "Delete that branch, or merge it, to let the bot go on."
-        return ForgeError(action.reason, where=name, next_step=step)
+    pull = action.pull
+    if pull is None:
+        return ForgeError(action.reason, where=name, next_step="Delete that branch to let the bot go on.")
+    asks = f"give #{pull.number} the label `{REBASE}`: the bot then goes on, on top of that commit."
+    if not pull.is_open:
+        return ForgeError(action.reason, where=name, next_step=f"Delete that branch to let the bot go on, or {asks}")
     since = branch.since if branch and branch.since else "start"
     forge.pulls.comment_once(
-        action.pull,
+        pull,
         f"[//]: # (gateway-bot:theirs {since})",
         f"There is a commit on this branch that I did not make, so I leave the branch and this text as they are. "
         f"Merge when it is right. To let me go on, on top of that commit, add the label `{REBASE}`.",
     )
-    step = f"Merge #{action.pull.number}, or give it the label `{REBASE}`: the bot then goes on, on top of that commit."
-    return ForgeError(action.reason, where=name, next_step=step)
+    return ForgeError(action.reason, where=name, next_step=f"Merge #{pull.number}, or {asks}")
 
 
 def _no_base(forge: Forge, name: str) -> ForgeError:

@@ -232,45 +232,25 @@ def test_asked_to_the_bot_goes_on_on_top_of_a_persons_commit(town: Town) -> None
     assert len(pull.comments) == 1
 
 
-def test_a_branch_that_a_person_made_their_own_and_closed_is_left_to_them(town: Town) -> None:
+def test_a_branch_that_a_person_made_their_own_and_closed_waits_for_their_word(town: Town) -> None:
     town.run("propose")
     theirs = town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
     town.github.close(DOWNSTREAM, 1)
     declined = town.run("propose")
     town.release("v1.5.0", days_ago=1)
-
-    town.run("propose")
-    town.release("v1.6.0", days_ago=1)
-    moved = town.run("propose")
-    before = writes(town)
-    again = town.run("propose")
-
-    pull = the_pull(town)
-    assert "v1.4.1 was declined in #1" in declined.out
-    assert "it proposed v1.5.0, and now proposes v1.6.0" in moved.out
-    assert (again.code, writes(town)) == (0, before)
-    assert (pull.number, pull.head) == (2, f"{BRANCH}.2")
-    assert holds(town, "v1.6.0", f"{BRANCH}.2")
-    assert town.github.repositories[DOWNSTREAM].refs[f"refs/heads/{BRANCH}"] == theirs
-
-    on_base(town, "v1.6.0")
-    town.run("propose")
-    assert f"refs/heads/{BRANCH}.2" not in town.github.repositories[DOWNSTREAM].refs
-    assert has_branch(town)
-
-
-def test_when_every_branch_is_somebodys_the_bot_says_so(town: Town) -> None:
-    for number in range(1, 10):
-        town.run("propose")
-        pull = the_pull(town)
-        town.github.commit(DOWNSTREAM, pull.head, {"fix.txt": ("100644", b"mine")})
-        town.github.close(DOWNSTREAM, pull.number)
-        town.release(f"v1.{4 + number}.0", days_ago=1)
+    waiting = [town.run("propose"), town.run("propose")]
+    kept = town.github.repositories[DOWNSTREAM].refs[f"refs/heads/{BRANCH}"]
+    town.github.label(DOWNSTREAM, 1, "rebase")
 
     run = town.run("propose")
 
-    assert "Delete those branches that are no longer needed" in run.out
-    assert (run.code, len(pulls(town))) == (7, 9)
+    assert "v1.4.1 was declined in #1" in declined.out
+    assert [each.code for each in waiting] == [7, 7]
+    assert "or give #1 the label `rebase`" in waiting[0].out
+    assert (kept, len(pulls(town)[0].comments)) == (theirs, 0)
+    assert (run.code, the_pull(town).number, pulls(town)[0].labels) == (0, 2, [])
+    assert holds(town, "v1.5.0")
+    assert files(town)["fix.txt"] == b"mine"
 
 
 def test_a_second_series_of_commits_is_told_once_more(town: Town) -> None:
@@ -556,7 +536,7 @@ def test_a_branch_of_a_person_with_the_bots_name_is_left(town: Town) -> None:
     run = town.run("propose")
 
     assert town.github.repositories[DOWNSTREAM].refs[f"refs/heads/{BRANCH}"] == theirs
-    assert "Delete that branch, or merge it" in run.out
+    assert "Delete that branch to let the bot go on" in run.out
     assert (run.code, pulls(town)) == (7, ())
 
 

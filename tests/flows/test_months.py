@@ -15,6 +15,7 @@ from bot.embedded.server import Fault, Response
 from tests.flows.conftest import DOWNSTREAM, NOW, Run, TestClock, Town
 
 BRANCH = "gateway-bot/upgrade/agentgateway"
+HEAD = f"refs/heads/{BRANCH}"
 
 
 class Calendar(TestClock):
@@ -38,7 +39,7 @@ class Months:
     chance: random.Random
     minor: int = 4
     words: dict[int, list[str]] = field(default_factory=dict)
-    commits: dict[str, list[str]] = field(default_factory=dict)
+    commits: list[str] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
     taken_off: set[int] = field(default_factory=set)
     series: int = 0
@@ -51,9 +52,8 @@ class Months:
         return found[0] if found else None
 
     @property
-    def branches(self) -> list[str]:
-        refs = self.town.github.repositories[DOWNSTREAM].refs
-        return [ref.removeprefix("refs/heads/") for ref in refs if BRANCH in ref]
+    def has_branch(self) -> bool:
+        return HEAD in self.town.github.repositories[DOWNSTREAM].refs
 
     def day(self) -> None:
         clock = self.town.clock
@@ -114,16 +114,16 @@ class Months:
             for words in self.words.get(other.number, []):
                 assert words in other.body + other.title, self.story
             assert not (other.number in self.taken_off and "dependencies" in other.labels), self.story
-        refs = github.repositories[DOWNSTREAM].refs
-        for branch, commits in self.commits.items():
-            assert set(commits) <= set(objects.history(refs[f"refs/heads/{branch}"])), self.story
+        if self.has_branch and self.commits:
+            history = objects.history(github.repositories[DOWNSTREAM].refs[HEAD])
+            assert set(self.commits) <= set(history), self.story
         comments = [c for p in github.pulls(DOWNSTREAM) for c in p.comments if c.author.login == "gateway-bot[bot]"]
         assert len(comments) <= self.series, self.story
         if pull is not None and run.code == 0 and "stop-updating" not in pull.labels:
             part = part_of(pull.body)
             assert part is None or part.digest not in self.declined, self.story
             if run.json["outcome"] == "propose":
-                files = github.files_at(DOWNSTREAM, pull.head)
+                files = github.files_at(DOWNSTREAM, BRANCH)
                 assert run.json["candidate"]["digest"].encode() in files["versions.env"][1], self.story
 
 
@@ -155,7 +155,7 @@ def merge(months: Months) -> None:
     if (pull := months.open) is not None:
         method = months.chance.choice(["merge", "squash"])
         months.town.github.merge(DOWNSTREAM, pull.number, method="squash" if method == "squash" else "merge")
-        months.commits.pop(pull.head, None)  # what was merged need not be on the branch any more
+        _forget_commits(months)
         _pull_base(months)
 
 
@@ -171,11 +171,9 @@ def change_base(months: Months) -> None:
 
 
 def commit(months: Months) -> None:
-    if months.branches:
-        branch = months.chance.choice(months.branches)
+    if months.has_branch:
         name = f"fix-{months.chance.randint(1, 3)}.txt"
-        made = months.town.github.commit(DOWNSTREAM, branch, {name: ("100644", b"mine")})
-        months.commits.setdefault(branch, []).append(made)
+        months.commits.append(months.town.github.commit(DOWNSTREAM, BRANCH, {name: ("100644", b"mine")}))
         months.series += 1
 
 
@@ -226,13 +224,18 @@ def let_go_on(months: Months) -> None:
 
 
 def delete_branch(months: Months) -> None:
-    if months.branches:
-        branch, pull = months.chance.choice(months.branches), months.open
-        part = part_of(pull.body) if pull is not None and pull.head == branch else None
-        months.town.github.delete_branch(DOWNSTREAM, branch)
+    if months.has_branch:
+        pull = months.open
+        part = part_of(pull.body) if pull is not None else None
+        months.town.github.delete_branch(DOWNSTREAM, BRANCH)
         if part is not None:
             months.declined.add(part.digest)
-        months.commits.pop(branch, None)
+        _forget_commits(months)
+
+
+def _forget_commits(months: Months) -> None:
+    """What was merged or deleted by a person need not be on the branch any more."""
+    months.commits.clear()
 
 
 def _pull_base(months: Months) -> None:

@@ -225,14 +225,14 @@ def test_to_publish_needs_a_token(watched: Town) -> None:
     assert watched.run("status", "--publish", environ={"GITHUB_TOKEN": ""}).code == 2
 
 
-def test_fifty_images_are_asked_about_with_one_request_each_and_three_for_all(watched: Town) -> None:
+def test_fifty_images_are_asked_about_with_one_request_each_and_two_for_all(watched: Town) -> None:
     add(watched, (f"image-{number:02}" for number in range(49)))
 
     run = watched.run("status")
 
     asked = [exchange.path for exchange in watched.github.exchanges if UPSTREAM not in exchange.path]
     assert len([line for line in run.out.splitlines() if "due: v1.4.1 is not proposed yet" in line]) == 50
-    assert len(asked) == 50 + 3
+    assert len(asked) == 50 + 2
     assert writes(watched) == []
     assert run.code == 0
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bot.core.proposal.names import (
     blob_id,
-    branch_names,
+    branch_name,
     change_id,
     commit_message,
     digest_of,
@@ -24,7 +24,7 @@ from bot.core.proposal.names import (
 from bot.core.proposal.shown import Commit
 from tests.unit.values import FILES, NEW, OTHER, observed, plan
 
-WANTED = proposal(plan(), branch_names("app")[0], "main", "what the bot says")
+WANTED = proposal(plan(), "main", "what the bot says")
 TREE = "1" * 40
 MESSAGE = commit_message(plan(), WANTED.change, TREE)
 OURS = Commit("2" * 40, TREE, MESSAGE, ("3" * 40,))
@@ -60,7 +60,7 @@ def test_a_commit_that_somebody_amended_is_theirs() -> None:
 def test_branch_title_and_message_are_of_parsed_values() -> None:
     made = plan()
 
-    assert WANTED.branch == "gateway-bot/upgrade/app"
+    assert branch_name(made.image.name) == "gateway-bot/upgrade/app"
     assert title(made) == "deps(app): bump v1.3.1 to v1.4.1"
     assert (
         "deps(app): bump v1.3.1 to v1.4.1\n\n"

@@ -13,7 +13,6 @@ from bot.core.proposal.part import marked, part_of
 from bot.core.proposal.shown import Branch, Commit, PullRequest
 from bot.core.proposal.table import (
     answered,
-    is_taken,
     next_action,
     obsolete,
     tidying,
@@ -24,7 +23,7 @@ from bot.core.selection import Considered, Selection
 from bot.core.versions import Ref
 from tests.unit.values import IMAGE, NEW, OTHER, pin, plan, release
 
-WANTED = proposal(plan(), "gateway-bot/upgrade/app", "main", "what the bot says")
+WANTED = proposal(plan(), "main", "what the bot says")
 TREE, BASE = "1" * 40, Commit("b" * 40, "0" * 40, "a change", ())
 OURS = Commit("2" * 40, TREE, commit_message(plan(), WANTED.change, TREE), ("3" * 40,))
 STALE = replace(OURS, message=OURS.message.replace(WANTED.change, "5" * 64))
@@ -89,6 +88,12 @@ ACTIONS: dict[str, tuple[tuple[PullRequest, ...], Branch | None, str]] = {
     ),
     "merged, reverted, the branch gone": ((MERGED,), None, "Push on nothing"),
     "merged, then a person's commit": ((MERGED,), branch(THEIRS), "Foreign"),
+    "closed with a person's commit": ((DECLINED_OTHER,), branch(THEIRS), "Foreign"),
+    "closed with a person's commit, to go on": (
+        (labelled(DECLINED_OTHER, "rebase"),),
+        branch(THEIRS),
+        "Push on head, keeping",
+    ),
     "withdrawn before": ((WITHDRAWN,), None, "Push on nothing"),
 }
 
@@ -192,21 +197,3 @@ def test_a_warning_stands_above_and_is_not_said_twice() -> None:
     assert other.text.count("[!CAUTION]") == 1
     assert "the tag moved" not in other.text
     assert other.text.endswith("what the bot says")
-
-
-@pytest.mark.parametrize(
-    ("pulls", "there", "expected"),
-    [
-        ((CLOSED,), branch(THEIRS), True),
-        ((CLOSED,), branch(KEEPING, KEEPING), True),
-        ((CLOSED,), branch(OURS, OURS), False),
-        ((CLOSED,), branch(THEIRS, OURS), False),
-        ((OPEN,), branch(THEIRS), False),
-        ((), branch(THEIRS), False),
-        ((replace(MERGED, head_sha=THEIRS.sha),), branch(THEIRS), False),
-    ],
-)
-def test_a_branch_is_somebodys_own_when_they_committed_and_closed(
-    pulls: tuple[PullRequest, ...], there: Branch, *, expected: bool
-) -> None:
-    assert is_taken(there, pulls) == expected

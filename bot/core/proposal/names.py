@@ -30,13 +30,9 @@ class Proposal(msgspec.Struct, frozen=True):
     """Names the change: which files, from which bytes, to which."""
 
 
-def branch_names(image: str) -> tuple[str, ...]:
-    """One for an image, whatever the version: GitHub allows one open pull request from a branch to a base.
-
-    The others are for when a person has made a branch their own. No image's name has a dot.
-    """
-    first = f"{BRANCHES}{image}"
-    return (first, *(f"{first}.{number}" for number in range(2, 10)))
+def branch_name(image: str) -> str:
+    """One for an image, whatever the version: GitHub allows one open pull request from a branch to a base."""
+    return f"{BRANCHES}{image}"
 
 
 def title(plan: Plan) -> str:
@@ -111,19 +107,19 @@ def steps(plan: Plan) -> tuple[str, ...]:
     """What acting on the plan does, in order."""
     return (
         *(f"rewrite {edit.file}:{edit.line}" for edit in plan.edits),
-        f"one commit on branch {branch_names(plan.image.name)[0]}: {title(plan)}",
+        f"one commit on branch {branch_name(plan.image.name)}: {title(plan)}",
         "one pull request from it, opened or updated",
     )
 
 
-def proposal(plan: Plan, branch: str, base: str, body: str) -> Proposal:
+def proposal(plan: Plan, base: str, body: str) -> Proposal:
     """What a plan asks GitHub to have; `body` is the bot's text."""
     pin = plan.candidate.pin
     return Proposal(
         image=plan.image.name,
         ref=pin.ref,
         digest=pin.digest,
-        branch=branch,
+        branch=branch_name(plan.image.name),
         base=base,
         title=title(plan),
         body=marked(body, plan.image.name, pin.ref, pin.digest),

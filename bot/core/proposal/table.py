@@ -64,7 +64,7 @@ class Stopped(msgspec.Struct, frozen=True):
 
 
 class Foreign(msgspec.Struct, frozen=True):
-    """A person's commit is on the branch."""
+    """A person's commit is on the branch; `pull` is open from it, or was the last one."""
 
     head: Commit
     pull: PullRequest | None
@@ -123,11 +123,6 @@ def answered(ref: str, digest: str, pulls: Sequence[PullRequest]) -> Declined | 
     )
 
 
-def is_taken(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
-    """Whether a person has made a branch their own, and closed what the bot proposed from it."""
-    return _has_theirs(branch) and bool(pulls) and opened(pulls) is None and not settled(branch, pulls)
-
-
 def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch | None, base: Commit) -> Action:
     """What to do for a proposal that nobody has answered yet.
 
@@ -136,8 +131,8 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch |
     pull = opened(pulls)
     if branch is None:
         return Push(None, _edit(wanted, pull, moved=True), "nothing was open")
-    if branch.own is None and not (pull is None and settled(branch, pulls)):
-        return _on_a_persons_branch(wanted, branch, pull)
+    if branch.own is None and not (pull is None and _settled(branch, pulls)):
+        return _on_a_persons_branch(wanted, branch, pull or next(iter(pulls), None))
     moved = branch.own is None or change_of(branch.own) != wanted.change
     keeping = branch.own is not None and keeps(branch.own)
     if pull is None:
@@ -161,7 +156,7 @@ def tidying(outcome: NothingNew, pulls: Sequence[PullRequest], branch: Branch | 
         last = pulls[0] if pulls else None
         if last is None or branch is None or not (last.merged or last.withdrawn):
             return Nothing()
-        if not settled(branch, pulls):
+        if not _settled(branch, pulls):
             return Nothing(f"the branch of #{last.number} has newer commits, so it was left")
         return DeleteBranch(last, f"#{last.number} is {'merged' if last.merged else 'withdrawn'}")
     why = obsolete(outcome, pull)
@@ -216,10 +211,11 @@ def _has_theirs(branch: Branch) -> bool:
 
 
 def _on_a_persons_branch(wanted: Proposal, branch: Branch, pull: PullRequest | None) -> Action:
+    """`pull`: the open one, or the last one from there; a person may ask on either to go on."""
     if pull is not None and pull.to_rebase:
         return Push(
             branch.head,
-            _edit(wanted, pull, moved=True),
+            _edit(wanted, pull, moved=True) if pull.is_open else None,
             f"the label `{REBASE}` asked the bot to go on, on top of somebody's commits",
             keeping=True,
         )
@@ -230,7 +226,7 @@ def _on_a_persons_branch(wanted: Proposal, branch: Branch, pull: PullRequest | N
     )
 
 
-def settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
+def _settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     """Whether all that is on the branch was in a pull request that was merged or withdrawn."""
     return any(pull.head_sha == branch.head.sha for pull in pulls if pull.merged or pull.withdrawn)
 
