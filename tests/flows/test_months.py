@@ -173,7 +173,9 @@ def change_base(months: Months) -> None:
 def commit(months: Months) -> None:
     if months.has_branch:
         name = f"fix-{months.chance.randint(1, 3)}.txt"
-        months.commits.append(months.town.github.commit(DOWNSTREAM, BRANCH, {name: ("100644", b"mine")}))
+        months.commits.append(
+            months.town.github.commit(DOWNSTREAM, BRANCH, {name: ("100644", str(months.chance.random()).encode())})
+        )
         months.series += 1
 
 
