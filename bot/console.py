@@ -106,7 +106,8 @@ def report(world: World, results: Iterable[Result], *, as_json: bool, explain: b
             click.echo(json_line(one_line(result)))
         else:
             # what was done is said in two lines; what would be done, in full
-            said = report.headline(outcome) if result.url else report.terminal(outcome, explain=explain)
+            brief = result.url and not isinstance(outcome, Blocked)
+            said = report.headline(outcome) if brief else report.terminal(outcome, explain=explain)
             warned = [f"warning: {plain(warning, 500)}" for warning in result.warnings]
             parts = (said, result.did, *warned, plain(result.url, 300), result.preview)
             click.echo(no_command("\n".join(filter(None, parts))))

@@ -221,9 +221,9 @@ class World:
 
         outcome = result.outcome
         if self.environment.step_summary is not None:
-            did = "; ".join(filter(None, (result.did, result.url, *result.warnings)))
+            text = report.summary(outcome, result.did, result.url, result.warnings)
             try:
-                actions.append_summary(self.environment.step_summary, report.summary(outcome, did))
+                actions.append_summary(self.environment.step_summary, text)
             except OSError as error:
                 self.log(f"the step summary cannot be written: {error.strerror}")
         if not self.environment.in_actions:

@@ -212,6 +212,8 @@ _MUTATIONS = {
     "disablePullRequestAutoMerge": {"pullRequestId", "clientMutationId"},
     "convertPullRequestToDraft": {"pullRequestId", "clientMutationId"},
     "markPullRequestReadyForReview": {"pullRequestId", "clientMutationId"},
+    # the last three are of each of its `refUpdates`
+    "updateRefs": {"repositoryId", "refUpdates", "clientMutationId", "name", "beforeOid", "afterOid"},
 }
 """What the bot may ask of GraphQL, which the description does not know, with the fields of each input."""
 
@@ -226,7 +228,8 @@ def graphql_faults(exchange: Exchange) -> list[str]:
         given = re.search(rf"\b{name}\s*\(\s*input\s*:\s*\{{([^}}]*)\}}", query)
         fields = set(re.findall(r"(\w+)\s*:", given[1])) if given else {"pullRequestId"}
         faults += [f"graphql: {name}.{field} is not known" for field in fields - _MUTATIONS.get(name, set())]
-        faults += [] if "pullRequestId" in fields else [f"graphql: {name}.pullRequestId is missing"]
+        needed = "repositoryId" if name == "updateRefs" else "pullRequestId"
+        faults += [] if needed in fields else [f"graphql: {name}.{needed} is missing"]
     if len(mutations) != 1 and not re.fullmatch(r"(query\s*)?\{\s*viewer\s*\{\s*login\s*\}\s*\}", query.strip()):
         faults.append(f"graphql: neither one mutation nor the viewer: {query[:100]}")
     asked = set(re.findall(r"\$(\w+)", query))

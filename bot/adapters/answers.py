@@ -9,6 +9,7 @@ import msgspec
 
 class Repository(msgspec.Struct):
     default_branch: str
+    node_id: str = ""
 
 
 class Sha(msgspec.Struct):
@@ -60,6 +61,8 @@ class File(msgspec.Struct):
 
 class Compared(msgspec.Struct):
     total_commits: int
+    base_commit: Head
+    merge_base_commit: Head
     commits: list[Head] = []
     files: list[File] | None = None
 
@@ -77,6 +80,7 @@ class Side(msgspec.Struct):
 
 class User(msgspec.Struct):
     login: str = ""
+    type: str = ""
 
 
 class Team(msgspec.Struct):
@@ -118,12 +122,13 @@ class Pull(msgspec.Struct):
 
 
 class Comment(msgspec.Struct):
-    id: int
     body: str | None = None
+    user: User | None = None
 
 
 class Event(msgspec.Struct):
     event: str
+    actor: User | None = None
     label: Label | None = None
     assignee: User | None = None
     requested_reviewer: User | None = None

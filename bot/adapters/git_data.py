@@ -17,6 +17,10 @@ from bot.errors import PinError
 
 _INVALID, _NOT_FOUND = 422, 404
 _PLAIN = ("100644", "100755")
+_DELETE = (
+    "mutation($id: ID!, $ref: GitRefname!, $at: GitObjectID!, $gone: GitObjectID!) { updateRefs(input: {"
+    "repositoryId: $id, refUpdates: [{name: $ref, beforeOid: $at, afterOid: $gone}]}) { clientMutationId } }"
+)
 
 
 class GitData:
@@ -43,10 +47,7 @@ class GitData:
         found = self._api.read(f"/branches/{quote(branch)}", answers.Branch)
         if found is None:
             return None
-        sha, commit, parents = found.commit.sha, found.commit.commit, found.commit.parents
-        if commit is None or parents is None:  # GitHub sends the whole commit with the branch; look-alikes may not
-            return self.commit_of(sha)
-        return Commit(sha, commit.tree.sha, commit.message, tuple(parent.sha for parent in parents))
+        return self._commit(found.commit)
 
     def branches(self, prefix: str) -> frozenset[str]:
         """The names of the branches that begin so, as they were when this was asked first: one request a run."""
@@ -63,20 +64,20 @@ class GitData:
             raise self._api.missing(f"/git/commits/{sha}")
         return Commit(sha, found.tree.sha, found.message, tuple(parent.sha for parent in found.parents))
 
-    def change(self, base: str, branch: str) -> Change:
-        """What is on a branch and not on its base: the commits, oldest first, and the files they change."""
-        path = f"/compare/{quote(base)}...{quote(branch)}?per_page=100"
-        found = self._api.read(path, answers.Compared)
+    def change(self, base: str, branch: str) -> Change | None:
+        """What is on a branch and not on its base; None where one of them is not there."""
+        found = self._api.read(f"/compare/{quote(base)}...{quote(branch)}?per_page=100", answers.Compared)
         if found is None:
-            raise self._api.missing(path)
-        commits = [
-            Commit(each.sha, each.commit.tree.sha, each.commit.message, tuple(p.sha for p in each.parents or ()))
-            for each in found.commits
-            if each.commit is not None
-        ]
+            return None
+        commits = tuple(self._commit(each) for each in found.commits)
+        whole = len(commits) == found.total_commits
+        # with nothing ahead the branch is behind its base, and so is where they met
+        head = commits[-1] if commits and whole else self._commit(found.merge_base_commit)
+        if not whole:
+            head = self.head(branch) or head
         files = {file.filename: file.sha or "" for file in found.files or () if file.status == "modified"}
-        whole = len(commits) == found.total_commits and len(files) == len(found.files or ())
-        return Change(tuple(commits), files, whole=whole)
+        whole = whole and len(files) == len(found.files or ())
+        return Change(self._commit(found.base_commit), head, commits, files, whole=whole)
 
     def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
         """These files as a commit holds them; those that it does not have are left out."""
@@ -131,14 +132,36 @@ class GitData:
                 raise Conflict(f"{branch} was changed by somebody else meanwhile") from None
             raise
 
-    def delete_branch(self, branch: str) -> None:
-        """Delete a branch; one that is gone already is as good."""
+    def delete_branch(self, branch: str, at: str) -> bool:
+        """Delete a branch whose head is still `at`, else False. One that is gone already is as good.
+
+        REST deletes whatever is there, so this is GraphQL, which compares. Raises ForgeError.
+        """
+        repository = self._api.read("", answers.Repository)
+        if repository is None:
+            raise self._api.missing("")
+        variables = {"id": repository.node_id, "ref": f"refs/heads/{branch}", "at": at, "gone": "0" * 40}
+        has_graphql, why = True, ""
         try:
-            self._api.delete(f"/git/refs/heads/{quote(branch)}")
+            why = self._api.graphql(_DELETE, variables)
         except Refused as refused:
-            gone = refused.status in {_INVALID, _NOT_FOUND} or refused.doubtful
-            if not gone or self._api.read(f"/branches/{quote(branch)}", answers.Branch) is not None:
+            has_graphql = refused.status != _NOT_FOUND
+            if has_graphql and not refused.doubtful:
                 raise
+            why = refused.what
+        now = self._api.read(f"/branches/{quote(branch)}", answers.Branch)
+        if now is None or now.commit.sha != at:
+            return now is None
+        if has_graphql:
+            raise self._api.refused(f"the branch was not deleted: {why}")
+        self._api.delete(f"/git/refs/heads/{quote(branch)}")  # a look-alike of GitHub without GraphQL
+        return True
+
+    def _commit(self, head: answers.Head) -> Commit:
+        if head.commit is None or head.parents is None:  # GitHub sends the whole commit; look-alikes may not
+            return self.commit_of(head.sha)
+        tree, message = head.commit.tree.sha, head.commit.message
+        return Commit(head.sha, tree, message, tuple(parent.sha for parent in head.parents))
 
     def _content(self, data: bytes) -> dict[str, str]:
         """Text goes with the tree itself; other bytes need a request of their own."""

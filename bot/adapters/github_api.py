@@ -117,11 +117,17 @@ class GitHubApi:
         """One GraphQL mutation, for what REST cannot do; GitHub's reason where it refuses, else nothing."""
         url = f"{self._api_url.removesuffix('/v3')}/graphql"
         answer = self._as(self._write("POST", url, {"query": query, "variables": variables}), _GraphQL)
-        return "; ".join(_one_line(error.message) for error in answer.errors)
+        done = not answer.errors and any(value is not None for value in (answer.data or {}).values())
+        said = "; ".join(filter(None, (_one_line(error.message) for error in answer.errors)))
+        return "" if done else self._hidden(said) or "GitHub does not say why"
 
     def missing(self, path: str) -> Refused:
         """What a 404 means where something has to be there."""
         return self._error(self._url(path), _NOT_FOUND, "Not Found")
+
+    def refused(self, what: str) -> Refused:
+        """What was refused without a status of its own."""
+        return Refused(what, where=self.repository, next_step=_advice("", _INVALID, ""), status=_INVALID)
 
     def untrue(self, path: str, what: str) -> Refused:
         """An answer that cannot be GitHub's."""
@@ -201,18 +207,25 @@ class GitHubApi:
     def _refused(self, url: str, response: Response) -> Refused:
         if response.status < 400:  # noqa: PLR2004 - HTTP's redirects
             return self._redirected(url, response)
-        message = _message(response.body)
+        message = self._hidden(_message(response.body))
         if _is_limited(response):
             what = f"GitHub's rate limit is used up (HTTP {response.status})"
             return Refused(what, where=_shown(url), next_step=_CONTINUE, status=response.status, kind=ServiceError)
         return self._error(url, response.status, message)
 
+    def _hidden(self, text: str) -> str:
+        """GitHub's words without the token, should something in its place repeat it."""
+        return text.replace(self._token(), "***")
+
     def _redirected(self, url: str, response: Response) -> Refused:
         """A renamed repository or branch answers so; a foreign host in GitHub's place does, too."""
         target = response.headers.get("Location", "")
-        same = urlsplit(target).netloc in {"", urlsplit(url).netloc}
+        try:
+            same = urlsplit(target).netloc in {"", urlsplit(url).netloc}
+        except ValueError:
+            target, same = "an address that is none", False
         return Refused(
-            f"GitHub redirects to {_shown(target) or 'nowhere'}, and nothing was sent there",
+            f"GitHub redirects to {_one_line(_shown(target)) or 'nowhere'}, and nothing was sent there",
             where=_shown(url),
             next_step="It was renamed or moved: set GITHUB_REPOSITORY (or `base` in gateway-bot.toml, for a branch) "
             "to its new name.",
@@ -237,6 +250,7 @@ class _GraphQLError(msgspec.Struct):
 
 
 class _GraphQL(msgspec.Struct):
+    data: dict[str, object] | None = None
     errors: list[_GraphQLError] = []
 
 

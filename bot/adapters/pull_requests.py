@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -13,10 +14,11 @@ from bot.core.model import MergeMethod
 from bot.core.proposal.dressing import Event
 from bot.core.proposal.shown import PullRequest
 
-_NOT_FOUND, _SERVER_ERRORS = 404, 500
+_NOT_FOUND = 404
+_FIRST, _LAST = 2000, 2999
 _ENABLE = (
-    "mutation($id: ID!, $method: PullRequestMergeMethod!) { enablePullRequestAutoMerge("
-    "input: {pullRequestId: $id, mergeMethod: $method}) { pullRequest { number } } }"
+    "mutation($id: ID!, $method: PullRequestMergeMethod!, $head: GitObjectID!) { enablePullRequestAutoMerge("
+    "input: {pullRequestId: $id, mergeMethod: $method, expectedHeadOid: $head}) { pullRequest { number } } }"
 )
 _DISABLE = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { pullRequest { number } } }"
 
@@ -44,6 +46,13 @@ class PullRequests:
             and pull.head.repo.full_name.lower() == self._api.repository.lower()
         ]
 
+    def read(self, number: int) -> PullRequest:
+        """One pull request, as it is now."""
+        found = self._api.read(f"/pulls/{number}", answers.Pull)
+        if found is None:
+            raise self._api.missing(f"/pulls/{number}")
+        return _pull_request(found)
+
     def open(self, branch: str, base: str, title: str, body: str, *, draft: bool) -> tuple[PullRequest, bool]:
         """Open a pull request, and say that it is new; or find the one that is open, whoever opened it."""
         sent: dict[str, object] = {"head": branch, "base": base, "title": title, "body": body}
@@ -59,11 +68,10 @@ class PullRequests:
 
     def edit(
         self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
-    ) -> None:
-        """Set what is given; doing it twice is the same as once."""
+    ) -> PullRequest:
+        """Set what is given, and the pull request as it is then; doing it twice is the same as once."""
         sent = {name: value for name, value in (("title", title), ("body", body), ("base", base)) if value is not None}
-        if sent:
-            self._api.write("PATCH", f"/pulls/{pull.number}", sent, msgspec.Raw)
+        return _pull_request(self._api.write("PATCH", f"/pulls/{pull.number}", sent, answers.Pull))
 
     def close(self, pull: PullRequest, body: str) -> None:
         """Close it and say why in its text, in one request."""
@@ -72,12 +80,12 @@ class PullRequests:
     def comment_once(self, pull: PullRequest, mark: str, text: str) -> bool:
         """Comment, unless a comment with this mark is there; whether it was made now."""
         path = f"/issues/{pull.number}/comments"
-        if self._has_comment(path, mark):
+        if self._has_comment(path, mark, pull.author):
             return False
         try:
             self._api.write("POST", path, {"body": f"{text}\n\n{mark}"}, msgspec.Raw)
         except Refused as refused:
-            if not refused.doubtful or not self._has_comment(path, mark):
+            if not refused.doubtful or not self._has_comment(path, mark, pull.author):
                 raise
         return True
 
@@ -118,17 +126,23 @@ class PullRequests:
                     return True
         return False
 
-    def enable_auto_merge(self, pull: PullRequest, method: MergeMethod) -> str:
-        """GitHub's reason where it refuses, else nothing. REST has no such request."""
-        return self._api.graphql(_ENABLE, {"id": pull.node_id, "method": method.upper()})
+    def enable_auto_merge(self, pull: PullRequest, method: MergeMethod, head: str) -> str:
+        """For the commit `head` alone. GitHub's reason where it refuses, else nothing. REST has no such request."""
+        return self._api.graphql(_ENABLE, {"id": pull.node_id, "method": method.upper(), "head": head})
 
     def disable_auto_merge(self, pull: PullRequest) -> str:
         """As above."""
         return self._api.graphql(_DISABLE, {"id": pull.node_id})
 
-    def _has_comment(self, path: str, mark: str) -> bool:
+    def _has_comment(self, path: str, mark: str, author: str) -> bool:
+        """Whether a program or the pull request's author has made it; anybody could write the mark."""
         pages = self._api.pages(f"{path}?per_page=100", list[answers.Comment])
-        return any(mark in (comment.body or "") for page in pages for comment in page)
+        return any(
+            mark in (comment.body or "") and (comment.user.type == "Bot" or comment.user.login == author)
+            for page in pages
+            for comment in page
+            if comment.user is not None
+        )
 
 
 class _Assigned(msgspec.Struct):
@@ -148,7 +162,7 @@ def _pull_request(pull: answers.Pull) -> PullRequest:
         head_sha=pull.head.sha,
         node_id=pull.node_id,
         author=pull.user.login if pull.user else "",
-        created=pull.created_at,
+        created=_date(pull.created_at),
         draft=pull.draft,
         labels=frozenset(label.name for label in pull.labels),
         assignees=_logins(pull.assignees),
@@ -160,15 +174,24 @@ def _pull_request(pull: answers.Pull) -> PullRequest:
     )
 
 
+def _date(when: datetime | None) -> datetime | None:
+    """In UTC; none where it cannot be one of GitHub's."""
+    if when is None or not _FIRST <= when.year <= _LAST:
+        return None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
 def _logins(users: list[answers.User] | None) -> frozenset[str]:
     return frozenset(user.login for user in users or ())
 
 
 def _event(event: answers.Event) -> Event:
-    of = event.label or event.milestone
-    if isinstance(of, answers.Label):
-        return Event(event.event, of.name)
-    if isinstance(of, answers.Milestone):
-        return Event(event.event, of.title)
     person = event.assignee or event.requested_reviewer
-    return Event(event.event, person.login if person else event.requested_team.slug if event.requested_team else "")
+    team, by = event.requested_team, event.actor.login if event.actor else ""
+    named = [
+        event.label.name if event.label else "",
+        event.milestone.title if event.milestone else "",
+        person.login if person else "",
+        team.slug if team else "",
+    ]
+    return Event(event.event, next(filter(None, named), ""), by)

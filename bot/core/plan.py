@@ -99,6 +99,8 @@ class NothingNew(msgspec.Struct, frozen=True):
     selection: Selection
     gates: tuple[Gate, ...]
     current_platforms: tuple[Platform, ...] = ()
+    wanted: Ref | None = None
+    """The release that a person asked for by name: the selection then says little of the others."""
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -174,7 +176,9 @@ def decide(seen: Observed) -> Outcome:
     if release is None:
         if seen.wanted is not None and parse_version(seen.wanted) != current.version:
             return _not_as_asked(seen, asked, seen.wanted)
-        return NothingNew(image, current, seen.selection.reason, seen.selection, asked, seen.current_platforms)
+        return NothingNew(
+            image, current, seen.selection.reason, seen.selection, asked, seen.current_platforms, seen.wanted
+        )
     if candidate is None:
         return _without_image(seen, release, asked)
     return Plan(
@@ -229,7 +233,9 @@ def _without_image(seen: Observed, release: Release, asked: tuple[Gate, ...]) ->
                 f"{release.ref} is not ready yet: it was published {release.published:%Y-%m-%d %H:%M} UTC and {where} "
                 f"is not in the registry. The next run looks again; from {until:%Y-%m-%d %H:%M} UTC on this is an error"
             )
-            return NothingNew(seen.image, seen.pinned.pin, reason, seen.selection, asked, seen.current_platforms)
+            return NothingNew(
+                seen.image, seen.pinned.pin, reason, seen.selection, asked, seen.current_platforms, seen.wanted
+            )
     published = f", published {release.published:%Y-%m-%d}," if release.published else ""
     return _blocked(
         seen,

@@ -24,15 +24,16 @@ LIMIT = 50_000
 _MARKS: dict[Verdict, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "unknown": "❔"}
 
 
-def body(plan: Plan, identity: Identity | None = None, *, merges_itself: bool = False) -> str:
+def body(plan: Plan, identity: Identity | None = None, *, merges_itself: bool = False, has_theirs: bool = False) -> str:
     """The Markdown of the pull request, at most LIMIT characters; the release notes are cut first.
 
     `identity`: who opens it, which decides whether workflows run on it without somebody's approval.
-    `merges_itself`: the settings let GitHub merge it when its checks have passed.
+    `merges_itself`: the settings let GitHub merge it when its checks have passed. `has_theirs`: a person's commits
+    are on the branch, too.
     """
     parts = (
         _verdict(plan),
-        _what_changes(plan),
+        _what_changes(plan, has_theirs=has_theirs),
         _gates(plan),
         *finding_sections(plan),
         _signs(plan),
@@ -68,7 +69,7 @@ def _haste(plan: Plan) -> str:
     return f" It need not wait for the cooldown: it fixes {fixed}." if fixed else ""
 
 
-def _what_changes(plan: Plan) -> str:
+def _what_changes(plan: Plan, *, has_theirs: bool) -> str:
     current, pin = plan.current, plan.candidate.pin
     published = f"{plan.release.published:%Y-%m-%d %H:%M} UTC" if plan.release.published else "not stated"
     files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
@@ -78,6 +79,7 @@ def _what_changes(plan: Plan) -> str:
         f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |\n\n"
         f"Image `{plan.image.repository}`, published {published}{_cooled(plan)}{_compared(plan)}. "
         f"Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}."
+        + (" The branch also holds what somebody committed there; no gate has looked at that." if has_theirs else "")
     )
 
 
@@ -139,8 +141,9 @@ def _what_to_do(plan: Plan, *, merges_itself: bool) -> str:
     return (
         f"**What to do:**\n\n{merge}\n"
         "- **Close** to decline it: this version with this digest is not proposed again.\n"
-        "- **Commit** to this branch if it needs more: the bot then leaves it alone. The label "
-        f"`{REBASE}` asks it to go on, or to start from the base again; `{STOP}` keeps it away.\n"
+        "- **Commit** to this branch if it needs more: the bot then leaves branch and text alone, and its runs end "
+        f"with 7 until you merge. The label `{REBASE}` asks it to go on, or to start from the base again; `{STOP}` "
+        "keeps it away.\n"
         f"- **To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
         f'`{pin.ref}` away in gateway-bot.toml (`allow = "!={pin.version.base}"`), or it is proposed again.'
     )

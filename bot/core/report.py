@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
 from bot.core.selection import Selection
@@ -81,11 +82,14 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
     return "\n".join(lines)
 
 
-def summary(outcome: Outcome, did: str = "") -> str:
+def summary(outcome: Outcome, did: str = "", url: str = "", warnings: Sequence[str] = ()) -> str:
     """The outcome as Markdown for a step summary; every value in it was parsed, or stands in code."""
     lines = [f"### {headline(outcome)}" if isinstance(outcome, Plan) else f"### {_code(headline(outcome))}"]
     if did:
         lines.append(_code(did))
+    if re.fullmatch(r"https?://[\w.:/-]+", url):
+        lines.append(f"<{url}>")
+    lines += [f"**Warning:** {_code(warning)}" for warning in warnings]
     if isinstance(outcome, Blocked):
         lines += [f"**Where:** {_code(outcome.where)}", f"**Next:** {_code(outcome.next_step)}"]
         lines += [f"- {_code(f'{d.where}: holds {d.holds}, expected {d.expected}')}" for d in outcome.drift]

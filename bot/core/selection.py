@@ -24,6 +24,8 @@ class Considered(msgspec.Struct, frozen=True):
     ref: Ref
     picked: bool
     reason: str
+    allowed: bool = False
+    """Whether the policy lets it be proposed today."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -34,6 +36,14 @@ class Selection(msgspec.Struct, frozen=True):
     reason: str
     cooling: Release | None = None
     """The newest release that would be picked if it were old enough."""
+
+    def cools(self, ref: str) -> bool:
+        """Whether this release is not old enough yet."""
+        return any(entry.ref == ref and entry.reason.startswith(_COOLING) for entry in self.considered)
+
+    def stands(self, ref: str) -> bool:
+        """Whether this release may be proposed, today or when it has cooled down."""
+        return self.cools(ref) or any(entry.ref == ref and entry.allowed for entry in self.considered)
 
 
 def covers(current: Pin, policy: Policy) -> Callable[[Sequence[Release]], bool]:
@@ -84,7 +94,10 @@ def select(
         named = sorted((r for r in allowed if is_wanted(r, wanted)), key=lambda r: r.ref != wanted)
         picked = next(iter(named), None)
     considered = tuple(
-        Considered(r.ref, r is picked, refused.get(r.ref) or _among_allowed(r, newest, picked, wanted)) for r in ordered
+        Considered(
+            r.ref, r is picked, refused.get(r.ref) or _among_allowed(r, newest, picked, wanted), r.ref not in refused
+        )
+        for r in ordered
     )
     waiting = [r for r in ordered if refused.get(r.ref, "").startswith(_COOLING)]
     cooling = next((r for r in waiting if wanted is None or is_wanted(r, wanted)), None)

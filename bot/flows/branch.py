@@ -1,16 +1,21 @@
-"""What is on the bot's branch, and the one commit that is put there."""
+"""What there is of an image's proposal: its pull requests, what is on its branch, and the commit that is put there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from bot.core.model import SourceFile
 from bot.core.plan import Plan
-from bot.core.proposal.names import Proposal, blob_id, commit_message, is_ours
-from bot.core.proposal.shown import Blob, Branch, Commit
+from bot.core.proposal.names import Proposal, blob_id, branch_name, commit_message, digest_of, is_ours, keeps
+from bot.core.proposal.shown import Blob, Branch, Commit, PullRequest
 from bot.core.proposal.table import Push
 from bot.errors import PinError
-from bot.flows.forge import Git
+from bot.flows.forge import Forge, Git
+
+_OLD = 3
+"""Closed pull requests without the bot's part whose commit is asked what they proposed."""
 
 Rewrite = Callable[[Mapping[str, SourceFile]], Mapping[str, bytes]]
 """Files as they are -> those that change, with the candidate's pin."""
@@ -24,24 +29,50 @@ class BaseMoved(Exception):
         self.files = files
 
 
-def look(git: Git, branch: str, base: str, expected: Mapping[str, str]) -> Branch | None:
-    """The branch and whose work is on it. `expected`: each pinned file's blob as the bot would write it now.
+def proposals_of(forge: Forge, image: str) -> Sequence[PullRequest]:
+    """The image's pull requests, newest first.
 
-    Where only the base was merged into it (GitHub's button does that in a person's name), it is still the bot's:
-    then it differs from the base in nothing but what the bot's last commit says, or would say now.
+    Anybody who may write can open one from the bot's branch to another base: such a one counts only if a program
+    opened it. Those whose text a person emptied are known by their commit.
     """
-    head = git.head(branch)
-    if head is None:
-        return None
-    if is_ours(head):
-        return Branch(head, head)
+    found = forge.pulls.of(branch_name(image))
+    base = forge.base_name(found) if found else ""
+    pulls = [pull for pull in found if pull.base == base or pull.author.endswith("[bot]")]
+    unknown = [pull.number for pull in pulls if pull.declined and not pull.digest][:_OLD]
+    return [
+        msgspec.structs.replace(pull, commit_digest=digest_of(forge.git.commit_of(pull.head_sha)))
+        if pull.number in unknown
+        else pull
+        for pull in pulls
+    ]
+
+
+def look(git: Git, branch: str, base: str, expected: Mapping[str, str]) -> tuple[Branch, Commit] | None:
+    """The branch with whose work is on it, and the head of the base; None where one of them is not there.
+
+    `expected`: each pinned file with its blob as the bot would write it now. A trailer in a commit's message can be
+    written by anybody: what differs from the base in other files than these is somebody's work, whoever signed it.
+    Where only the base was merged into the branch (GitHub's button does that in a person's name), it is still the
+    bot's: then it says what the bot's last commit says, or would say now.
+    """
     change = git.change(base, branch)
+    if change is None:
+        return None
+    head, wrong = change.head, [path for path, sha in change.files.items() if sha != expected.get(path)]
+    proven = change.whole and not wrong
     own = next((commit for commit in reversed(change.commits) if is_ours(commit)), None)
+    since = own.sha if own else ""
+    if not change.commits and change.whole:  # all of it is on the base
+        return Branch(head, head), change.base
+    if is_ours(head) and keeps(head):
+        return Branch(head, head, since, proven=False), change.base
     if own is None or not change.whole or set(change.files) - set(expected):
-        return Branch(head, None, own.sha if own else "")
-    said = git.blobs(own, change.files)
-    same = all(sha == expected[path] or (path in said and sha == said[path].sha) for path, sha in change.files.items())
-    return Branch(head, own if same else None, own.sha)
+        return Branch(head, None, since, proven=False), change.base
+    if head is not own and wrong:
+        said = git.blobs(own, wrong)
+        if any(path not in said or said[path].sha != change.files[path] for path in wrong):
+            return Branch(head, None, since, proven=False), change.base
+    return Branch(head, own, since, proven=proven), change.base
 
 
 def same_files(plan: Plan, git: Git, base: Commit) -> Mapping[str, Blob]:
@@ -58,8 +89,8 @@ def same_files(plan: Plan, git: Git, base: Commit) -> Mapping[str, Blob]:
 
 def push(
     plan: Plan, wanted: Proposal, git: Git, base: Commit, blobs: Mapping[str, Blob], action: Push, rewrite: Rewrite
-) -> None:
-    """One commit that holds all files, on the branch: the transaction. Raises Conflict.
+) -> str:
+    """One commit that holds all files, on the branch: the transaction. Its name. Raises Conflict.
 
     On top of what is there: a branch only ever moves forward, so nobody's work is lost.
     """
@@ -76,3 +107,4 @@ def push(
             parents = [head.sha, *([] if base.sha in head.parents else [base.sha])]
     commit = git.commit(commit_message(plan, wanted.change, tree, keeping=keeping), tree, parents)
     git.set_branch(wanted.branch, commit, before=head.sha if head else None)
+    return commit

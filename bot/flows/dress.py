@@ -5,46 +5,54 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.core.model import PullRequestPolicy
-from bot.core.plan import Plan
-from bot.core.proposal.dressing import Dressing, may_merge_itself, missing, not_yet
+from bot.core.proposal.dressing import Dressing, missing, not_yet
 from bot.core.proposal.shown import PullRequest
 from bot.errors import BotError, ForgeError
 from bot.flows.forge import Pulls
 
 
-def dress(pull: PullRequest, plan: Plan, pulls: Pulls, policy: PullRequestPolicy, *, new: bool) -> list[str]:
+def dress(
+    pull: PullRequest, pulls: Pulls, policy: PullRequestPolicy, head: str, *, new: bool, merges_itself: bool
+) -> list[str]:
     """Give a pull request what the settings ask for, once each; what could not be given, in words.
+
+    `head`: the commit that may merge itself.
 
     Raises ServiceError where GitHub does not answer: the next run goes on.
     """
-    lacks = missing(policy, pull, plan)
+    lacks = missing(policy, pull, merges_itself=merges_itself)
     if lacks and not new:
-        lacks = not_yet(lacks, pulls.events(pull))
-    said = [*_given(pull, lacks, pulls, policy)]
-    if pull.auto_merge_by and pull.auto_merge_by == pull.author and not may_merge_itself(policy, plan):
-        said += _refused(lambda: pulls.disable_auto_merge(pull), "auto-merge could not be switched off")
-    return said
+        lacks = not_yet(lacks, pulls.events(pull), pull.author)
+    return [*_given(pull, lacks, pulls, policy, head)]
 
 
-def _given(pull: PullRequest, lacks: Dressing, pulls: Pulls, policy: PullRequestPolicy) -> Iterator[str]:
+def let_wait(pull: PullRequest, pulls: Pulls, *, whoever: bool = False) -> list[str]:
+    """Switch auto-merge off, if it was a program or `whoever` who switched it on; in words, where GitHub refuses."""
+    by_us = pull.auto_merge_by == pull.author or pull.auto_merge_by.endswith("[bot]")
+    if not pull.auto_merge_by or not (by_us or whoever):
+        return []
+    return _refused(lambda: pulls.disable_auto_merge(pull), "auto-merge could not be switched off")
+
+
+def _given(pull: PullRequest, lacks: Dressing, pulls: Pulls, policy: PullRequestPolicy, head: str) -> Iterator[str]:
     if lacks.labels:
-        yield from _refused(lambda: pulls.add_labels(pull, lacks.labels), f"no label {', '.join(lacks.labels)}")
+        yield from _refused(lambda: pulls.add_labels(pull, lacks.labels), "[pull_request] labels")
     if lacks.reviewers or lacks.team_reviewers:
         yield from _reviewed(pull, lacks.reviewers, lacks.team_reviewers, pulls)
     if lacks.assignees:
-        yield from _refused(lambda: _assigned(pull, lacks.assignees, pulls), "not assigned")
+        yield from _refused(lambda: _assigned(pull, lacks.assignees, pulls), "[pull_request] assignees")
     if lacks.milestone:
-        yield from _refused(lambda: _milestone(pull, lacks.milestone, pulls), "no milestone")
+        yield from _refused(lambda: _milestone(pull, lacks.milestone, pulls), "[pull_request] milestone")
     if lacks.auto_merge:
-        yield from _refused(lambda: pulls.enable_auto_merge(pull, policy.merge_method), "no auto-merge")
+        on = "[pull_request] auto_merge"
+        yield from _refused(lambda: pulls.enable_auto_merge(pull, policy.merge_method, head), on)
 
 
 def _reviewed(pull: PullRequest, people: Sequence[str], teams: Sequence[str], pulls: Pulls) -> Iterator[str]:
     """One request for all; GitHub refuses all for one who is no collaborator, so then one for each."""
     alone = len(people) + len(teams) == 1
-    refused = [
-        *_refused(lambda: pulls.request_review(pull, people, teams), f"no review by {', '.join([*people, *teams])}")
-    ]
+    what = f"[pull_request] reviewers: {', '.join([*people, *teams])}"
+    refused = _refused(lambda: pulls.request_review(pull, people, teams), what)
     if not refused or alone:
         yield from refused
         return

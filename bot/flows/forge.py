@@ -33,8 +33,8 @@ class Git(Protocol):
 
     def commit_of(self, sha: str) -> Commit: ...
 
-    def change(self, base: str, branch: str) -> Change:
-        """What is on a branch and not on its base."""
+    def change(self, base: str, branch: str) -> Change | None:
+        """What is on a branch and not on its base; None where one of them is not there."""
         ...
 
     def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
@@ -53,7 +53,9 @@ class Git(Protocol):
         """Create a branch, or move it forward from `before`; never by force. Raises Conflict."""
         ...
 
-    def delete_branch(self, branch: str) -> None: ...
+    def delete_branch(self, branch: str, at: str) -> bool:
+        """Delete a branch whose head is still `at`, else False."""
+        ...
 
 
 class Pulls(Protocol):
@@ -63,13 +65,17 @@ class Pulls(Protocol):
         """All from a branch of this very repository, open and closed, newest first."""
         ...
 
+    def read(self, number: int) -> PullRequest: ...
+
     def open(self, branch: str, base: str, title: str, body: str, *, draft: bool) -> tuple[PullRequest, bool]:
         """Open a pull request (True), or find the one that a doubtful answer or somebody else opened (False)."""
         ...
 
     def edit(
         self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
-    ) -> None: ...
+    ) -> PullRequest:
+        """The pull request as it is then."""
+        ...
 
     def close(self, pull: PullRequest, body: str) -> None: ...
 
@@ -93,7 +99,7 @@ class Pulls(Protocol):
         """False where there is no open milestone of this title."""
         ...
 
-    def enable_auto_merge(self, pull: PullRequest, method: MergeMethod) -> str:
+    def enable_auto_merge(self, pull: PullRequest, method: MergeMethod, head: str) -> str:
         """GitHub's reason where it refuses, else nothing."""
         ...
 

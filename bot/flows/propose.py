@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from bot.core.identity import Identity, after_author
-from bot.core.model import PullRequestPolicy, SourceFile
+from bot.core.model import SourceFile
 from bot.core.pins.sites import rewrite
 from bot.core.plan import NothingNew, Outcome, Plan
 from bot.core.proposal.dressing import may_merge_itself
-from bot.core.proposal.names import Proposal, blob_id, branch_name, digest_of, proposal, title
-from bot.core.proposal.shown import REBASE, Branch, Conflict, PullRequest
+from bot.core.proposal.names import Proposal, blob_id, branch_name, proposal, title
+from bot.core.proposal.shown import REBASE, Branch, Commit, Conflict, PullRequest
 from bot.core.proposal.table import (
     Declined,
     Edit,
@@ -22,19 +22,20 @@ from bot.core.proposal.table import (
     Push,
     Stopped,
     answered,
+    cools_again,
+    edit_of,
+    has_theirs,
     next_action,
     opened,
 )
 from bot.core.pull_request import body
-from bot.errors import ForgeError
-from bot.flows.branch import BaseMoved, Rewrite, look, push, same_files
-from bot.flows.dress import dress
+from bot.errors import BotError, ForgeError
+from bot.flows.branch import BaseMoved, Rewrite, look, proposals_of, push, same_files
+from bot.flows.dress import dress, let_wait
 from bot.flows.forge import Forge
 from bot.flows.observe import read_pinned
+from bot.flows.tidy import tidy
 from bot.flows.upgrade import Ground, Result, plan
-
-_OLD = 3
-"""Closed pull requests without the bot's part whose commit is asked what they proposed."""
 
 Replan = Callable[[Mapping[str, SourceFile]], Outcome]
 """The decision made again from the base's own files."""
@@ -75,18 +76,6 @@ def preview(made: Plan) -> Result:
     return Result(made, did="dry run: nothing was done; the pull request would read:\n", preview=text)
 
 
-def shown(forge: Forge, image: str) -> Sequence[PullRequest]:
-    """The image's pull requests, newest first; those whose text a person emptied are known by their commit."""
-    pulls = forge.pulls.of(branch_name(image))
-    unknown = [pull.number for pull in pulls if pull.declined and not pull.digest][:_OLD]
-    return [
-        msgspec.structs.replace(pull, commit_digest=digest_of(forge.git.commit_of(pull.head_sha)))
-        if pull.number in unknown
-        else pull
-        for pull in pulls
-    ]
-
-
 class _Given(msgspec.Struct, frozen=True):
     """Files that were read already, where a flow wants to read them."""
 
@@ -113,56 +102,92 @@ def _rewriter(made: Plan, ground: Ground) -> Rewrite:
 
 def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Result:
     git, pin = forge.git, made.candidate.pin
-    pulls = shown(forge, made.image.name)
+    pulls = proposals_of(forge, made.image.name)
     decided = answered(pin.ref, pin.digest, pulls)
     if decided is not None:
-        return _left(made, decided)
-    pull = opened(pulls)
-    base_name = forge.base_name(pulls)
-    identity = after_author(forge.identity, pull.author if pull else "")
-    wanted = proposal(made, base_name, _text(made, identity, forge.policy))
-    # Without a pull request there is hardly ever a branch: creating it tells, and the second attempt looks
-    branch = look(git, wanted.branch, base_name, _expected(made)) if pulls or not first else None
-    base = git.head(base_name)
-    if base is None:
-        raise _no_base(forge, base_name)
+        return _left(made, decided, forge)
+    pull, base_name = opened(pulls), forge.base_name(pulls)
+    if pull is not None and cools_again(pull, pin.ref, made.selection):
+        return Result(
+            made, did=f"#{pull.number} proposes a newer release, which cools down: left as it is", url=pull.url
+        )
+    branch, base = _looked(made, forge, base_name, guess=first and not pulls)
+    wanted = _wanted(made, forge, base_name, pull, branch)
     action = next_action(wanted, pulls, branch, base)
     if isinstance(action, Foreign):
         raise _left_to_its_author(action, branch, wanted.branch, forge)
     # What was made from this very base was compared with it then
     fresh = branch is not None and base.sha in branch.head.parents and not isinstance(action, Push)
     blobs = {} if fresh else same_files(made, git, base)
-    if isinstance(action, Push):
-        push(made, wanted, git, base, blobs, action, rewritten)
+    proven = not action.keeping if isinstance(action, Push) else branch is None or branch.proven
+    merges = proven and may_merge_itself(forge.policy, made)
+    # Before anything is pushed: what is pushed may pass its checks at once
+    warnings = [] if merges or pull is None else let_wait(pull, forge.pulls)
+    head = push(made, wanted, git, base, blobs, action, rewritten) if isinstance(action, Push) else ""
     pull, did, new = _acted(made, wanted, action, forge)
     for asking in pulls:
         if asking.to_rebase:  # a closed one may have asked too
             forge.pulls.remove_label(asking, REBASE)
-    warnings = dress(pull, made, forge.pulls, forge.policy, new=new)
+    head = head or (branch.head.sha if branch else "")
+    warnings += dress(pull, forge.pulls, forge.policy, head, new=new, merges_itself=merges)
     return Result(made, did=did, url=pull.url, warnings=tuple(warnings))
+
+
+def _looked(made: Plan, forge: Forge, base_name: str, *, guess: bool) -> tuple[Branch | None, Commit]:
+    """The bot's branch and the head of its base. Raises ForgeError where there is no base.
+
+    `guess`: without a pull request there is hardly ever a branch. Making it tells, and the second attempt looks.
+    """
+    seen = None if guess else look(forge.git, branch_name(made.image.name), base_name, _expected(made))
+    if seen is not None:
+        return seen
+    base = forge.git.head(base_name)
+    if base is None:
+        raise _no_base(forge, base_name)
+    return None, base
+
+
+def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, branch: Branch | None) -> Proposal:
+    theirs = branch is not None and has_theirs(branch)
+    merges = may_merge_itself(forge.policy, made) and not theirs
+    identity = after_author(forge.identity, pull.author if pull else "")
+    return proposal(made, base, body(made, identity, merges_itself=merges, has_theirs=theirs))
 
 
 def _acted(
     made: Plan, wanted: Proposal, action: Keep | Edit | Push | Open, forge: Forge
 ) -> tuple[PullRequest, str, bool]:
-    """The pull request, opened or edited once its branch is right; what was done; whether it is new."""
+    """The pull request, opened or edited once its branch is right; what was done; whether it is new.
+
+    Raises Conflict.
+    """
     if isinstance(action, Keep):
         return action.pull, f"#{action.pull.number}: nothing to do; {action.reason}", False
     edit = action if isinstance(action, Edit) else action.edit if isinstance(action, Push) else None
     if edit is not None:
-        forge.pulls.edit(edit.pull, title=edit.title, body=edit.body, base=edit.base)
+        _edited(wanted, edit.pull.number, forge, moved=edit.moved)
         what = "branch and text" if isinstance(action, Push) else "text"
         return edit.pull, f"#{edit.pull.number}: {what} updated; {action.reason}", False
     pull, new = forge.pulls.open(wanted.branch, wanted.base, wanted.title, wanted.body, draft=forge.policy.draft)
     identity = after_author(forge.identity, pull.author)
-    if new and identity != forge.identity:  # GitHub says only now who it is
-        forge.pulls.edit(pull, body=proposal(made, wanted.base, _text(made, identity, forge.policy)).body)
+    if not new:
+        _edited(wanted, pull.number, forge, moved=True)
+    elif identity != forge.identity:  # GitHub says only now who it is
+        forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, None).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
 
 
-def _text(made: Plan, identity: Identity, policy: PullRequestPolicy) -> str:
-    return body(made, identity, merges_itself=may_merge_itself(policy, made))
+def _edited(wanted: Proposal, number: int, forge: Forge, *, moved: bool) -> None:
+    """The texts put right as they are now: what a person wrote a moment ago stays. Raises Conflict."""
+    now = forge.pulls.read(number)
+    if not now.is_open:
+        raise Conflict(f"#{number} was closed meanwhile")
+    edit = edit_of(wanted, now, moved=moved)
+    if edit.changes and not forge.pulls.edit(now, title=edit.title, body=edit.body, base=edit.base).is_open:
+        # Closed in that very moment: what was closed says what it said
+        forge.pulls.edit(now, title=now.title, body=now.body)
+        raise Conflict(f"#{number} was closed meanwhile")
 
 
 def _checks(identity: Identity) -> str:
@@ -179,12 +204,12 @@ def _expected(made: Plan) -> dict[str, str]:
     return {path: blob_id(contents.get(path, source.data)) for path, source in made.pinned.sources.items()}
 
 
-def _left(made: Plan, decided: Declined | Stopped) -> Result:
-    """A person has decided: said, and nothing done."""
+def _left(made: Plan, decided: Declined | Stopped, forge: Forge) -> Result:
+    """A person has decided: said, and nothing done, but for an older proposal that the policy no longer allows."""
     if isinstance(decided, Stopped):
         return Result(made, did=decided.reason, url=decided.pull.url)
-    nothing = NothingNew(made.image, made.current, decided.reason, made.selection, made.gates, made.current_platforms)
-    return Result(nothing)
+    why, platforms = decided.reason, made.current_platforms
+    return tidy(NothingNew(made.image, made.current, why, made.selection, made.gates, platforms, made.wanted), forge)
 
 
 def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge: Forge) -> ForgeError:
@@ -195,13 +220,18 @@ def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge
     asks = f"give #{pull.number} the label `{REBASE}`: the bot then goes on, on top of that commit."
     if not pull.is_open:
         return ForgeError(action.reason, where=name, next_step=f"Delete that branch to let the bot go on, or {asks}")
+    let_wait(pull, forge.pulls)
     since = branch.since if branch and branch.since else "start"
-    forge.pulls.comment_once(
-        pull,
-        f"[//]: # (gateway-bot:theirs {since})",
-        f"There is a commit on this branch that I did not make, so I leave the branch and this text as they are. "
-        f"Merge when it is right. To let me go on, on top of that commit, add the label `{REBASE}`.",
-    )
+    try:
+        forge.pulls.comment_once(
+            pull,
+            f"[//]: # (gateway-bot:theirs {since})",
+            f"There is a commit on this branch that I did not make, so I leave the branch and this text as they are. "
+            f"Merge when it is right. To let me go on, on top of that commit, add the label `{REBASE}`.",
+        )
+    except BotError as error:
+        if error.exit_code != ForgeError.exit_code:
+            raise  # else the conversation is locked: what is wrong is the commit, not that
     return ForgeError(action.reason, where=name, next_step=f"Merge #{pull.number}, or {asks}")
 
 

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from bot.core.plan import Blocked, NothingNew
+from bot.core.proposal.ending import DeleteBranch, Nothing, Withdraw, obsolete, tidying, warned_body, withdrawn_body
 from bot.core.proposal.names import BRANCHES, branch_name
-from bot.core.proposal.table import (
-    DeleteBranch,
-    Foreign,
-    Nothing,
-    Stopped,
-    Withdraw,
-    obsolete,
-    opened,
-    tidying,
-    warned_body,
-    withdrawn_body,
-)
-from bot.flows.branch import look
+from bot.core.proposal.shown import Commit
+from bot.core.proposal.table import Foreign, Stopped, opened
+from bot.errors import BotError, ForgeError
+from bot.flows.branch import look, proposals_of
+from bot.flows.dress import let_wait
 from bot.flows.forge import Forge
 from bot.flows.upgrade import Result
 
@@ -31,38 +24,69 @@ def tidy(outcome: NothingNew | Blocked, forge: Forge) -> Result:
     name = branch_name(outcome.image.name)
     if name not in forge.git.branches(BRANCHES):  # one request for all images: without a branch nothing is open
         return Result(outcome)
-    pulls = forge.pulls.of(name)
+    pulls = proposals_of(forge, outcome.image.name)
     pull = opened(pulls)
     ended = pull is None and bool(pulls) and (pulls[0].merged or pulls[0].withdrawn)
     if not ended and (pull is None or not obsolete(outcome, pull)):
         return Result(outcome)
-    action = tidying(outcome, pulls, look(forge.git, name, forge.base_name(pulls), {}))
+    files = dict.fromkeys((site.file for site in outcome.image.sites), "")
+    seen = look(forge.git, name, forge.base_name(pulls), files)
+    if seen is None:
+        return Result(outcome)
+    branch, _ = seen
+    head = branch.head
+    action = tidying(outcome, pulls, branch)
     match action:
         case Withdraw(pull, reason):
-            forge.pulls.close(pull, withdrawn_body(pull, reason))
-            forge.git.delete_branch(name)
-            return Result(outcome, did=f"#{pull.number} withdrawn: {reason}", url=pull.url)
+            now = forge.pulls.read(pull.number)
+            if now.is_open:
+                forge.pulls.close(now, withdrawn_body(now, reason))
+                _, warnings = _deleted(name, head, forge)
+                return Result(outcome, did=f"#{pull.number} withdrawn: {reason}", url=pull.url, warnings=warnings)
+            return Result(outcome, did=f"#{pull.number} was closed meanwhile", url=pull.url)
         case DeleteBranch(_, reason):
-            forge.git.delete_branch(name)
-            return Result(outcome, did=f"branch {name} deleted: {reason}")
+            done, warnings = _deleted(name, head, forge)
+            return Result(outcome, did=f"branch {name} {done}: {reason}" if done else "", warnings=warnings)
         case Stopped(pull, reason) | Foreign(_, pull, reason):
             return Result(outcome, did=reason, url=pull.url if pull else "")
         case Nothing(reason):
             return Result(outcome, did=reason)
 
 
+def _deleted(name: str, head: Commit, forge: Forge) -> tuple[str, tuple[str, ...]]:
+    """What became of a branch that is no longer needed, or a warning where a rule keeps it."""
+    try:
+        gone = forge.git.delete_branch(name, head.sha)
+    except BotError as error:
+        if error.exit_code != ForgeError.exit_code:
+            raise
+        return "", (f"branch {name}: {error.what}",)
+    return "deleted" if gone else "was changed meanwhile, so it was left", ()
+
+
 def _warned(outcome: Blocked, forge: Forge) -> Result:
-    """An open pull request that proposes what is refused now says so, and does not merge itself."""
-    pull = opened(forge.pulls.of(branch_name(outcome.image)))
-    if pull is None or pull.stopped:
+    """An open pull request that proposes what is refused now does not merge itself, and says so.
+
+    Whoever let it merge itself did so before that was known. Told to stop, the bot still takes that back.
+    """
+    name = branch_name(outcome.image)
+    if name not in forge.git.branches(BRANCHES):
         return Result(outcome)
-    did = []
-    if pull.auto_merge_by and pull.auto_merge_by == pull.author:
-        why = forge.pulls.disable_auto_merge(pull)
-        did.append(f"its auto-merge could not be switched off: {why}" if why else "its auto-merge was switched off")
-    if outcome.digest and outcome.digest == pull.digest:
-        text = warned_body(pull, outcome.reason, outcome.next_step)
-        if text != pull.body:
-            forge.pulls.edit(pull, body=text)
-            did.append("it says now that it is not to be merged")
-    return Result(outcome, did=f"#{pull.number}: {' and '.join(did)}" if did else "", url=pull.url)
+    moved = any(gate.name == "pinned-tag" and gate.refuses for gate in outcome.gates)
+    did, warnings, url = list[str](), list[str](), ""
+    for pull in forge.pulls.of(name):
+        same = bool(outcome.digest) and outcome.digest == pull.digest
+        if not pull.is_open or not (same or moved):  # what is refused is another release than this one
+            continue
+        url = url or pull.url
+        if pull.auto_merge_by:
+            refused = let_wait(pull, forge.pulls, whoever=True)
+            warnings += [f"#{pull.number}: {why}" for why in refused]
+            did += [] if refused else [f"#{pull.number}: its auto-merge was switched off"]
+        if same and not pull.stopped:
+            now = forge.pulls.read(pull.number)
+            text = warned_body(now, outcome.reason, outcome.next_step)
+            if now.is_open and text != now.body:
+                forge.pulls.edit(now, body=text)
+                did.append(f"#{pull.number}: it says now that it is not to be merged")
+    return Result(outcome, did="; ".join(did), url=url, warnings=tuple(warnings))

@@ -29,6 +29,13 @@ _ALLOWED = {
     "keys": _FIELDS,
     "args": _FIELDS,
 }
+_SHAPES = {
+    "workflow": "the name of a file in .github/workflows, as in upgrade.yml",
+    "labels": "a label has at most 50 characters, and no comma",
+    "reviewers": "a person's login",
+    "assignees": "a person's login",
+    "team_reviewers": "a team's slug, without its organisation",
+}
 
 
 def explain(message: str, text: str) -> tuple[str, int | None]:
@@ -42,7 +49,7 @@ def explain(message: str, text: str) -> tuple[str, int | None]:
 
 
 def _what(what: str, place: str) -> str:
-    named = re.search(r"([a-z_]+)(?:\[\.\.\.\])?$", place)
+    named = re.search(r"([a-z_]+)(?:\[(?:\.\.\.|\d+)\])?$", place)
     last = named[1] if named else ""
     if place == "image" and "got `object`" in what:
         return "several images are possible, so the table is written [[image]]"
@@ -54,6 +61,8 @@ def _what(what: str, place: str) -> str:
         return f"the setting {what.rpartition('field ')[2]} is missing"
     if last in _ALLOWED and what.startswith("Invalid"):
         return f"{what.rpartition(' ')[2]} is not one of {_ALLOWED[last]}"
+    if last in _SHAPES and "matching regex" in what:
+        return _SHAPES[last]
     if last == "name":
         return "a name is lower-case letters, digits and '-', at most 40"
     return what

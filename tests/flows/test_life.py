@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pytest
 
 from bot.core.proposal.part import part_of
 from bot.embedded.github.records import Pull
+from bot.embedded.github.routing import RefusalError
 from bot.embedded.server import Fault, Response
 from tests.flows.conftest import DOWNSTREAM, PIN_FILES, PROJECT, TOKEN, Gated, Town
 
@@ -106,6 +109,20 @@ def test_a_declined_one_that_is_opened_again_goes_on(town: Town) -> None:
     town.run("propose")
 
     assert (the_pull(town).number, holds(town, "v1.5.0")) == (1, True)
+
+
+def test_an_older_one_that_is_opened_again_does_not_bring_a_declined_one_back(town: Town) -> None:
+    town.run("propose")
+    town.github.close(DOWNSTREAM, 1)
+    town.release("v1.5.0", days_ago=1)
+    town.run("propose")
+    town.github.close(DOWNSTREAM, 2)
+    town.github.reopen(DOWNSTREAM, 1)
+
+    run = town.run("propose")
+
+    assert "v1.5.0 was declined in #2" in run.out
+    assert the_pull(town).title == "deps(agentgateway): bump v1.3.1 to v1.4.1"
 
 
 def test_a_branch_that_a_person_deleted_is_a_declined_proposal(town: Town) -> None:
@@ -428,12 +445,12 @@ def test_what_github_refuses_of_it_is_a_warning(town: Town) -> None:
 
     warned = " | ".join(run.json["warnings"])
     assert run.code == 0
-    assert "no review by mallory" in warned
+    assert "[pull_request] reviewers: mallory: " in warned
     assert "mallory may not be assigned" in warned
     assert "no open milestone 'Q9'" in warned
     assert "Auto merge is not allowed" in warned
     assert the_pull(town).reviewers == ["alice"]
-    assert "::warning title=gateway-bot::no review by mallory" in text.err
+    assert "::warning title=gateway-bot::[pull_request] reviewers: mallory" in text.err
 
 
 def test_a_run_that_died_before_the_labels_is_made_good(town: Town) -> None:
@@ -485,6 +502,21 @@ def test_auto_merge_that_a_person_switched_off_stays_off(town: Town) -> None:
     assert the_pull(town).auto_merge is None
 
 
+def test_a_persons_commit_does_not_merge_itself(town: Town) -> None:
+    auto_merging(town)
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
+
+    town.run("propose")
+    before = the_pull(town).auto_merge
+    town.github.label(DOWNSTREAM, 1, "rebase")
+    town.run("propose")
+
+    assert (before, the_pull(town).auto_merge) == (None, None)
+    assert "The branch also holds what somebody committed there" in the_pull(town).body
+    assert "while auto-merge is on" not in the_pull(town).body
+
+
 def test_auto_merge_ends_when_the_kind_is_no_longer_allowed(town: Town) -> None:
     auto_merging(town)
     town.run("propose")
@@ -509,11 +541,14 @@ def test_what_is_refused_now_is_not_merged_any_more(gated: Gated) -> None:
     body = the_pull(town).body
     gated.programs.signature(gated.candidate, "bundle")
     gated.run("propose")
+    gated.run("propose")
+    assert the_pull(town).auto_merge is not None
+    assert "while auto-merge is on" in the_pull(town).body
 
     assert first.code == 0
     assert run.code == 5
     assert "**Do not merge.**" in body
-    assert the_pull(town).auto_merge is None
+    assert "auto-merge was switched off" in run.out
     assert writes(town)[: len(again)] == again
     assert "Do not merge" not in the_pull(town).body
 
@@ -581,7 +616,7 @@ def test_three_hundred_open_pull_requests_of_others_change_nothing(town: Town) -
     before = len([e for e in town.github.exchanges if DOWNSTREAM in e.path])
     run = town.run("propose")
 
-    assert len([e for e in town.github.exchanges if DOWNSTREAM in e.path]) - before == 3
+    assert len([e for e in town.github.exchanges if DOWNSTREAM in e.path]) - before == 2
     assert "nothing to do" in run.out
     assert len(pulls(town)) == 301
 
@@ -721,3 +756,261 @@ def test_the_token_is_in_nothing_that_was_written(town: Town) -> None:
     said = "".join(run.out + run.err for run in runs)
     kept = "".join(f"{p.body}{p.title}{[c.body for c in p.comments]}" for p in pulls(town))
     assert TOKEN not in said + kept + str(town.github.repositories[DOWNSTREAM].objects.commits)
+
+
+# --- what was found by those who attacked it
+
+
+def person_commits(town: Town, files: dict[str, bytes], message: str, parents: list[str], base: str) -> str:
+    """A commit that a person makes by hand, as they like, at the head of the bot's branch."""
+    tree = {
+        "base_tree": base,
+        "tree": [
+            {"path": path, "mode": "100644", "type": "blob", "content": data.decode()} for path, data in files.items()
+        ],
+    }
+    act = town.github.act
+    made = json.loads(act(DOWNSTREAM, "POST", "/git/trees", tree).body)["sha"]
+    sent = {"message": message.replace("TREE", made), "tree": made, "parents": parents}
+    commit: str = json.loads(act(DOWNSTREAM, "POST", "/git/commits", sent).body)["sha"]
+    act(DOWNSTREAM, "PATCH", f"/git/refs/heads/{BRANCH}", {"sha": commit})
+    return commit
+
+
+@pytest.mark.parametrize("file", ["evil.sh", "Dockerfile"])
+def test_a_commit_that_says_it_is_the_bots_is_not_believed(town: Town, file: str) -> None:
+    auto_merging(town)
+    town.run("propose")
+    objects, pull = town.github.repositories[DOWNSTREAM].objects, the_pull(town)
+    head = objects.commits[pull.head_sha]
+    forged = re.sub(r"Tree: \w+", "Tree: TREE", head.message)
+    theirs = person_commits(town, {file: b"FROM evil\n"}, forged, [head.sha], head.tree)
+
+    codes = [town.run("propose").code for _ in range(2)]
+
+    assert codes == [7, 7]
+    assert (the_pull(town).auto_merge, the_pull(town).head_sha) == (None, theirs)
+
+
+def test_auto_merge_is_off_before_another_kind_is_pushed(town: Town) -> None:
+    auto_merging(town)
+    town.run("propose")
+    town.release("v2.0.0", days_ago=1)
+    armed: list[bool] = []
+
+    def look(method: str, path: str) -> Fault | None:
+        if method == "PATCH" and "/git/refs/" in path:
+            armed.append(the_pull(town).auto_merge is not None)
+        return None
+
+    town.github.intercept = look
+    town.run("propose")
+
+    assert armed == [False]
+    assert holds(town, "v2.0.0")
+
+
+def test_a_pull_request_of_a_person_from_the_bots_branch_to_another_base_is_theirs(town: Town) -> None:
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, "stable", {"other.txt": ("100644", b"x")})
+    body = the_pull(town).body.replace(town.digests["v1.4.1"], town.digests["v1.4.0"])
+    sent = {"title": "backport", "head": BRANCH, "base": "stable", "body": body}
+    town.github.act(DOWNSTREAM, "POST", "/pulls", sent)
+    town.release("v1.5.0", days_ago=1)
+
+    moved = town.run("propose")
+    town.github.close(DOWNSTREAM, 1)
+    town.github.close(DOWNSTREAM, 2)
+    town.release("v1.6.0", days_ago=1)
+    again = town.run("propose")
+
+    first, second, third = pulls(town)
+    assert (moved.code, again.code) == (0, 0)
+    assert (first.title, second.title, second.base) == (
+        "deps(agentgateway): bump v1.3.1 to v1.5.0",
+        "backport",
+        "stable",
+    )
+    assert (third.base, third.state) == ("main", "open")
+
+
+def test_a_declined_release_does_not_come_back_in_an_open_pull_request(town: Town) -> None:
+    town.run("propose")
+    town.github.close(DOWNSTREAM, 1)
+    town.release("v1.5.0", days_ago=1)
+    town.run("propose")
+    town.settings('channel = "stable"', 'channel = "stable"\nallow = "!=1.5.0"')
+
+    run = town.run("propose")
+
+    assert "v1.4.1 was declined in #1" in run.out
+    assert "#2 withdrawn: v1.5.0 is no longer proposed: outside the allowed range !=1.5.0" in run.out
+    assert [pull.state for pull in pulls(town)] == ["closed", "closed"]
+
+
+def test_a_release_that_is_asked_for_by_name_withdraws_no_other(town: Town) -> None:
+    town.run("propose")
+    before = writes(town)
+
+    runs = [town.run("propose", "--to", ref) for ref in ("v1.3.1", "v9.9.9")]
+
+    assert [run.code for run in runs] == [0, 6]
+    assert writes(town) == before
+
+
+def test_a_refusal_of_another_release_leaves_auto_merge_on(gated: Gated) -> None:
+    town = gated.town
+    auto_merging(town)
+    gated.ask('\n[image.signature]\nidentity = "https://example.invalid/{tag}"\n')
+    gated.run("propose")
+    newer = town.release("v1.5.0", days_ago=1)
+    gated.programs.signature(newer, "unsigned")
+
+    run = gated.run("propose")
+
+    assert run.code == 5
+    assert the_pull(town).auto_merge is not None
+    assert "Do not merge" not in the_pull(town).body
+
+
+def test_told_to_stop_the_bot_still_lets_nothing_merge_itself_that_is_refused(gated: Gated) -> None:
+    town = gated.town
+    auto_merging(town)
+    gated.ask('\n[image.signature]\nidentity = "https://example.invalid/{tag}"\n')
+    gated.run("propose")
+    town.github.label(DOWNSTREAM, 1, "stop-updating")
+    before = the_pull(town).body
+    gated.programs.signature(gated.candidate, "unsigned")
+
+    gated.run("propose")
+
+    assert (the_pull(town).auto_merge, the_pull(town).body) == (None, before)
+
+
+def test_a_branch_that_was_merged_with_a_persons_commit_is_not_built_on(town: Town) -> None:
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
+    town.github.label(DOWNSTREAM, 1, "rebase")
+    town.run("propose")
+    town.github.merge(DOWNSTREAM, 1, method="squash")
+    town.github.commit(DOWNSTREAM, "main", {"fix.txt": ("100644", b"mine, and better")})
+    town.release("v1.5.0", days_ago=1)
+    for name in PIN_FILES:
+        town.write(name, files(town, "main")[name].decode())
+
+    run = town.run("propose")
+
+    assert (run.code, the_pull(town).number) == (0, 2)
+    assert files(town)["fix.txt"] == b"mine, and better"
+    assert holds(town, "v1.5.0")
+
+
+def test_a_refused_pull_request_is_not_pushed_for_again_and_again(town: Town) -> None:
+    before = dict(town.checkout())
+    town.run("propose")
+    town.github.merge(DOWNSTREAM, 1)
+    town.github.commit(DOWNSTREAM, "main", before)
+    town.github.intercept = lambda method, path: (
+        Fault(answer=Response(403, b"{}")) if method == "POST" and path.endswith("/pulls") else None
+    )
+
+    codes = [town.run("propose").code for _ in range(3)]
+
+    commits = [each for each in writes(town) if each.endswith("/git/commits")]
+    assert codes == [7, 7, 7]
+    assert len(commits) == 2
+
+
+def test_a_rule_that_keeps_a_branch_is_a_warning(town: Town) -> None:
+    town.run("propose")
+    town.github.repositories[DOWNSTREAM].protected["gateway-bot/**"] = "ruleset"
+    on_base(town, "v1.4.1")
+
+    run = town.run("propose", "--json")
+
+    assert (run.code, has_branch(town), pulls(town)[0].state) == (0, True, "closed")
+    assert "branch gateway-bot/upgrade/agentgateway: " in run.json["warnings"][0]
+
+
+def test_a_locked_conversation_does_not_hide_what_is_wrong(town: Town) -> None:
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
+    town.github.intercept = lambda method, path: (
+        Fault(answer=Response(403, b"{}")) if method == "POST" and path.endswith("/comments") else None
+    )
+
+    run = town.run("propose")
+
+    assert "a commit that the bot did not make" in run.out
+    assert run.code == 7
+
+
+def test_a_comment_of_somebody_else_is_not_the_bots(town: Town) -> None:
+    town.run("propose")
+    since = the_pull(town).head_sha
+    town.github.comment(DOWNSTREAM, 1, f"[//]: # (gateway-bot:theirs {since})")
+    town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
+
+    town.run("propose")
+    town.run("propose")
+
+    assert [comment.author.login for comment in the_pull(town).comments] == ["octocat", "gateway-bot[bot]"]
+
+
+ACTS: dict[str, Callable[[Town], object]] = {
+    "writes": lambda town: town.github.edit_pull(DOWNSTREAM, 1, body=f"wait\n\n{pulls(town)[0].body}", title="Wait"),
+    "closes": lambda town: town.github.close(DOWNSTREAM, 1),
+    "merges": lambda town: town.github.merge(DOWNSTREAM, 1),
+    "commits": lambda town: town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")}),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("story", ["moved to a newer release", "withdrawn", "merged"])
+def test_what_a_person_does_between_two_requests_of_the_bot_is_not_lost(empty_town: Town, story: str, act: str) -> None:
+    """Before each request of a run a person acts; a second run follows. The moment of a PATCH itself stays open."""
+    if story == "merged" and act != "commits":
+        pytest.skip("there is nothing left to do")
+    town = _told(empty_town, STORIES[story])
+    before = len(town.github.exchanges)
+    town.run("propose")
+    made = [e for e in town.github.exchanges[before:] if DOWNSTREAM in e.path or e.path == "/graphql"]
+    lost = [number for number in range(1, len(made) + 1) if not _kept(empty_town, story, act, number)]
+
+    # between the last look at a text and its PATCH, and between the closing of a pull request and its reading
+    assert len(lost) <= (1 if act == "writes" else 0), lost
+    assert made
+
+
+def _kept(town: Town, story: str, act: str, number: int) -> bool:
+    """Whether what a person did before this request of the run is there after the next run."""
+    _told(town, STORIES[story])
+    seen: list[str] = []
+    made: list[object] = []
+
+    def acting(_: str, path: str) -> Fault | None:
+        if DOWNSTREAM in path or path == "/graphql":
+            seen.append(path)
+            if len(seen) == number and not made:
+                made.append(None)
+                with contextlib.suppress(RefusalError):
+                    made[0] = ACTS[act](town)
+        return None
+
+    town.github.intercept = acting
+    town.run("propose")
+    town.github.intercept = None
+    town.run("propose")
+    first = pulls(town)[0]
+    assert len([pull for pull in pulls(town) if pull.state == "open"]) <= 1
+    match act:
+        case "writes":
+            return "wait" in first.body or first.state == "closed"
+        case "closes":
+            return first.state == "closed" and "v1.5.0" not in first.title
+        case "merges":
+            return bool(first.merged) == (first.state == "closed") or "Withdrawn" in first.body
+        case _:
+            refs = town.github.repositories[DOWNSTREAM].refs
+            history = town.github.repositories[DOWNSTREAM].objects.history
+            return made[0] is None or any(made[0] in history(sha) for sha in refs.values())

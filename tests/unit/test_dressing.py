@@ -34,13 +34,13 @@ def test_what_is_asked_for_and_not_there_is_missing() -> None:
         auto_merge_by="somebody",
     )
 
-    assert missing(POLICY, PULL, PLAN) == ALL
-    assert missing(POLICY, there, PLAN) == Dressing(("dependencies",), ("alice",))
-    assert not missing(PullRequestPolicy(), PULL, PLAN)
+    assert missing(POLICY, PULL, merges_itself=True) == ALL
+    assert missing(POLICY, there, merges_itself=True) == Dressing(("dependencies",), ("alice",))
+    assert not missing(PullRequestPolicy(), PULL, merges_itself=False)
 
 
 def test_the_author_is_not_asked_for_a_review() -> None:
-    assert missing(POLICY, replace(PULL, author="Alice"), PLAN).reviewers == ("Bob",)
+    assert missing(POLICY, replace(PULL, author="Alice"), merges_itself=True).reviewers == ("Bob",)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,32 @@ def test_the_author_is_not_asked_for_a_review() -> None:
     ],
 )
 def test_what_was_there_once_is_not_given_again(event: Event, expected: Dressing) -> None:
-    actual = not_yet(ALL, [event])
+    actual = not_yet(ALL, [event], "gateway-bot[bot]")
 
     assert expected == actual
 
 
 def test_only_an_allowed_kind_whose_gates_all_passed_merges_itself() -> None:
+    warned = replace(PLAN, gates=(*PLAN.gates, replace(PLAN.gates[0], verdict="warn")))
+
     assert may_merge_itself(POLICY, PLAN)
-    assert not may_merge_itself(POLICY, replace(PLAN, gates=(*PLAN.gates, replace(PLAN.gates[0], verdict="warn"))))
+    assert not may_merge_itself(POLICY, warned)
     assert not may_merge_itself(replace(POLICY, auto_merge=("major", "patch")), PLAN)
     assert not may_merge_itself(PullRequestPolicy(), PLAN)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (
+            [Event("auto_merge_enabled", by="gateway-bot[bot]"), Event("auto_merge_disabled", by="Gateway-bot[bot]")],
+            True,
+        ),
+        ([Event("auto_merge_enabled", by="gateway-bot[bot]"), Event("auto_merge_disabled", by="alice")], False),
+        ([Event("auto_merge_disabled", by="gateway-bot[bot]"), Event("auto_squash_enabled", by="alice")], False),
+    ],
+)
+def test_what_the_bot_switched_off_it_may_switch_on_again(events: list[Event], *, expected: bool) -> None:
+    actual = not_yet(ALL, events, "gateway-bot[bot]").auto_merge
+
+    assert expected == actual

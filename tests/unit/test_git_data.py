@@ -195,17 +195,40 @@ def test_a_branch_that_exists_is_a_race(git: GitData) -> None:
         git.set_branch("main", other, before=None)
 
 
-def test_a_branch_that_is_gone_is_deleted_already(git: GitData) -> None:
-    git.delete_branch("never/there")
+def test_a_branch_is_deleted_as_long_as_nobody_moved_it(git: GitData, github: EmbeddedGitHub) -> None:
+    seen = github.commit(DOWNSTREAM, "bot", {"x": ("100644", b"1")})
+    theirs = github.commit(DOWNSTREAM, "bot", {"x": ("100644", b"2")})
 
-    assert git.head("never/there") is None
+    assert not git.delete_branch("bot", seen)
+    assert git.delete_branch("bot", theirs)
+    assert git.delete_branch("bot", theirs)
+    assert git.head("bot") is None
 
 
 def test_a_branch_that_may_not_be_deleted_is_said(git: GitData, github: EmbeddedGitHub) -> None:
-    github.intercept = lambda method, _: Fault(answer=Response(403, b"{}")) if method == "DELETE" else None
+    head = github.commit(DOWNSTREAM, "bot", {"x": ("100644", b"1")})
+    github.repositories[DOWNSTREAM].protected["bot"] = "ruleset"
 
-    with pytest.raises(BotError, match="HTTP 403"):
-        git.delete_branch("main")
+    with pytest.raises(BotError, match="the branch was not deleted: ") as raised:
+        git.delete_branch("bot", head)
+
+    assert raised.value.exit_code == 7
+
+
+@pytest.mark.parametrize("status", [404, 502])
+def test_a_branch_is_deleted_where_graphql_is_missing_but_not_in_doubt(
+    git: GitData, github: EmbeddedGitHub, status: int
+) -> None:
+    head = github.commit(DOWNSTREAM, "bot", {"x": ("100644", b"1")})
+    github.intercept = answered("/graphql", Response(status, b"{}"))
+
+    if status == 404:
+        assert git.delete_branch("bot", head)
+    else:
+        with pytest.raises(BotError, match="HTTP 502"):
+            git.delete_branch("bot", head)
+
+    assert (git.head("bot") is None) == (status == 404)
 
 
 def test_bytes_that_are_no_text_are_written_as_they_are(git: GitData, github: EmbeddedGitHub) -> None:
@@ -226,9 +249,50 @@ def test_what_a_branch_changes_is_compared_with_its_base(git: GitData, github: E
     changed_only = git.change("main", "x")
     github.commit(DOWNSTREAM, "x", {"added": ("100644", b"new")}, message="two")
 
+    later = git.change("main", "x")
+    assert changed_only is not None
+    assert later is not None
     assert (changed_only.files, changed_only.whole) == ({"versions.env": blob_id(b"new")}, True)
-    assert [commit.message for commit in git.change("main", "x").commits] == ["one", "two"]
-    assert not git.change("main", "x").whole
+    assert ([commit.message for commit in later.commits], later.head) == (["one", "two"], git.head("x"))
+    assert (later.whole, later.base) == (False, git.head("main"))
+    assert git.change("main", "none") is None
+
+
+def test_a_branch_with_nothing_of_its_own_has_its_head_all_the_same(git: GitData, github: EmbeddedGitHub) -> None:
+    head = git.head("main")
+    assert head is not None
+    git.set_branch("x", head.sha, before=None)
+    github.commit(DOWNSTREAM, "main", {"versions.env": ("100644", b"new")})
+
+    change = git.change("main", "x")
+
+    assert change is not None
+    assert (change.head, change.commits, change.whole) == (head, (), True)
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"data": {"x": null}}', b'{"errors": [{}]}', b'{"data": null}'])
+def test_what_graphql_does_not_confirm_is_not_done(api: GitHubApi, github: EmbeddedGitHub, answer: bytes) -> None:
+    github.intercept = answered("/graphql", Response(200, answer))
+
+    assert api.graphql("mutation { x }", {}) == "GitHub does not say why"
+
+
+def test_a_token_that_comes_back_is_not_shown(git: GitData, github: EmbeddedGitHub) -> None:
+    github.intercept = answered("/branches/", Response(403, json.dumps({"message": f"no: {TOKEN}"}).encode()))
+
+    with pytest.raises(BotError, match=r"no: \*\*\*") as raised:
+        git.head("main")
+
+    assert TOKEN not in str(raised.value)
+
+
+def test_a_redirect_to_no_address_is_refused(git: GitData, github: EmbeddedGitHub) -> None:
+    github.intercept = answered("/branches/", Response(301, b"{}", (("Location", "http://a:b@["),)))
+
+    with pytest.raises(BotError, match="an address that is none") as raised:
+        git.head("main")
+
+    assert raised.value.exit_code == 5
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,15 @@ def test_a_withdrawn_one_that_is_open_again_is_put_right() -> None:
     assert updated(written("x", withdrawn=True), written("x"), moved=False) == written("x")
 
 
-def test_the_whole_stays_within_what_github_takes() -> None:
-    body = f"{FIRST.replace('first', 'w' * 40_000)}\n\n{'y' * 25_000}"
+def test_where_it_is_too_long_the_bots_own_text_is_cut() -> None:
+    theirs = "y" * 25_000
+    body = f"first of all\n\n{FIRST}\n\n{theirs}"
 
-    actual = updated(body, written("z" * 50_000), moved=True)
+    actual = updated(body, written("a line\n" * 7_000), moved=True)
 
-    assert len(actual) <= ROOM + 100
-    assert part_of(actual) == part_of(actual.partition("yyy")[0] + "yyy") or part_of(actual) is not None
+    part = part_of(actual)
+    assert len(actual) <= ROOM
+    assert part is not None
+    assert (part.before, part.after) == ("first of all", theirs)
+    assert part.text.endswith("(cut here: too long)")
+    assert updated(actual, written("a line\n" * 7_000), moved=False) == actual

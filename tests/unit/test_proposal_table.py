@@ -8,20 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from bot.core.plan import NothingNew
+from bot.core.proposal.ending import obsolete, tidying, warned_body, withdrawn_body
 from bot.core.proposal.names import commit_message, proposal
 from bot.core.proposal.part import marked, part_of
 from bot.core.proposal.shown import Branch, Commit, PullRequest
-from bot.core.proposal.table import (
-    answered,
-    next_action,
-    obsolete,
-    tidying,
-    warned_body,
-    withdrawn_body,
-)
-from bot.core.selection import Considered, Selection
+from bot.core.proposal.table import answered, cools_again, next_action
+from bot.core.selection import Considered, Selection, select
 from bot.core.versions import Ref
-from tests.unit.values import IMAGE, NEW, OTHER, pin, plan, release
+from tests.unit.values import IMAGE, NEW, NOW, OTHER, RELEASES, pin, plan
 
 WANTED = proposal(plan(), "main", "what the bot says")
 TREE, BASE = "1" * 40, Commit("b" * 40, "0" * 40, "a change", ())
@@ -75,6 +69,12 @@ ACTIONS: dict[str, tuple[tuple[PullRequest, ...], Branch | None, str]] = {
         "Push on head, keeping, edit",
     ),
     "open on top of a person's commit": ((OPEN,), branch(KEEPING, KEEPING), "Push on head, keeping, edit"),
+    "closed on top of a person's commit": ((DECLINED_OTHER,), branch(KEEPING, KEEPING), "Foreign"),
+    "merged on top of a person's commit": (
+        (replace(MERGED, head_sha=KEEPING.sha),),
+        branch(KEEPING, KEEPING),
+        "Push on head",
+    ),
     "to be rebased": ((labelled(OPEN, "rebase"),), branch(OURS, OURS), "Push on head, edit"),
     "rebased already": ((labelled(OPEN, "rebase"),), branch(replace(OURS, parents=(BASE.sha,)), OURS), "Keep"),
     "a person's branch": ((), branch(THEIRS), "Foreign"),
@@ -126,6 +126,7 @@ def test_what_to_do_given_what_github_shows(case: str) -> None:
         ((EMPTIED,), "Declined"),
         ((MERGED, CLOSED), "Declined"),
         ((OPEN, CLOSED), None),
+        ((OLDER, CLOSED), "Declined"),
         ((DECLINED_OTHER,), None),
         ((WITHDRAWN,), None),
         ((MERGED,), None),
@@ -140,9 +141,12 @@ def test_what_a_person_has_decided_already(pulls: tuple[PullRequest, ...], expec
 
 
 def nothing(current: str = "v1.3.1", *, waits: str = "", considered: str = "") -> NothingNew:
-    cooling = release(waits) if waits else None
-    entries = (Considered(Ref(considered), picked=False, reason="not allowed by <1.4"),) if considered else ()
-    return NothingNew(IMAGE, pin(current), "why", Selection(entries, None, "why", cooling), ())
+    entries = tuple(
+        Considered(Ref(ref), picked=False, reason=reason)
+        for ref, reason in ((considered, "not allowed by <1.4"), (waits, "cooling until 2026-09-01 12:00 UTC"))
+        if ref
+    )
+    return NothingNew(IMAGE, pin(current), "why", Selection(entries, None, "why"), ())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,9 @@ def nothing(current: str = "v1.3.1", *, waits: str = "", considered: str = "") -
         (nothing(), "not among the releases any more"),
         (nothing(waits="v1.4.1"), ""),
         (nothing(waits="v1.5.0"), "not among the releases any more"),
-        (NothingNew(IMAGE, pin(), "not ready", Selection((), release("v1.4.1"), "x"), ()), ""),
+        (replace(nothing(), wanted=Ref("v1.3.1")), ""),
+        (replace(nothing("v1.4.1"), wanted=Ref("v1.4.1")), "the pin is at v1.4.1 already"),
+        (replace(nothing(), selection=select(RELEASES, pin(), IMAGE.policy, None, NOW)), ""),
     ],
 )
 def test_an_open_pull_request_is_obsolete_for_a_reason(outcome: NothingNew, words: str) -> None:
@@ -196,4 +202,37 @@ def test_a_warning_stands_above_and_is_not_said_twice() -> None:
     assert other is not None
     assert other.text.count("[!CAUTION]") == 1
     assert "the tag moved" not in other.text
-    assert other.text.endswith("what the bot says")
+    assert other.text.endswith("<summary>As it was proposed</summary>\n\nwhat the bot says\n\n</details>")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "waits", "expected"),
+    [("v1.4.0", "v1.4.1", True), ("v1.4.0", "", False), ("v1.5.0", "v1.4.1", False)],
+)
+def test_what_is_open_does_not_go_back_to_an_older_release_while_it_cools(
+    wanted: str, waits: str, *, expected: bool
+) -> None:
+    assert cools_again(OPEN, wanted, nothing(waits=waits).selection) == expected
+
+
+def test_a_commit_that_only_says_it_is_the_bots_is_somebodys() -> None:
+    there = Branch(OURS, OURS, proven=False)
+
+    assert type(next_action(WANTED, (OPEN,), there, BASE)).__name__ == "Foreign"
+
+
+def test_a_merged_branch_moves_on_once() -> None:
+    later = branch(replace(OURS, sha="9" * 40), replace(OURS, sha="9" * 40))
+
+    assert type(next_action(WANTED, (MERGED,), later, BASE)).__name__ == "Open"
+
+
+def test_withdrawn_twice_says_so_once_and_keeps_what_a_person_changed() -> None:
+    once = withdrawn_body(OPEN, "it is gone")
+    twice = withdrawn_body(replace(OPEN, body=once), "it is gone again")
+    edited = part_of(withdrawn_body(replace(OPEN, body=OPEN.body.replace("bot says", "bot said")), "it is gone"))
+
+    assert twice.count("Withdrawn by gateway-bot") == 1
+    assert "gone again" in twice
+    assert edited is not None
+    assert (edited.text.count("said"), edited.after.count("what the bot said")) == (0, 1)

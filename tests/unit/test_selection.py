@@ -220,7 +220,7 @@ def test_what_was_considered_is_a_value() -> None:
     selection = select(RELEASES, pin(), Policy(), None, NOW)
 
     assert selection.release is RELEASES[0]
-    assert selection.considered[0] == Considered(Ref("v1.4.1"), picked=True, reason=NEWEST)
+    assert selection.considered[0] == Considered(Ref("v1.4.1"), picked=True, reason=NEWEST, allowed=True)
     assert selection.reason == f"v1.4.1 is {NEWEST}"
 
 

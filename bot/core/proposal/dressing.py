@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -12,10 +12,11 @@ from bot.core.proposal.shown import PullRequest
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a pull request: GitHub's word for it, and the label, person or milestone."""
+    """Something that happened to a pull request: GitHub's word for it, the label or person it is about, and by whom."""
 
     kind: str
     name: str = ""
+    by: str = ""
 
 
 class Dressing(msgspec.Struct, frozen=True):
@@ -32,10 +33,11 @@ class Dressing(msgspec.Struct, frozen=True):
         return self != Dressing()
 
 
+_OFF = "auto_merge_disabled"
 _AUTO_MERGE = frozenset({"auto_merge_enabled", "auto_squash_enabled", "auto_rebase_enabled"})
 
 
-def missing(policy: PullRequestPolicy, pull: PullRequest, plan: Plan) -> Dressing:
+def missing(policy: PullRequestPolicy, pull: PullRequest, *, merges_itself: bool) -> Dressing:
     """What the settings ask for, and GitHub does not show. The author cannot review."""
     author = pull.author.casefold()
     return Dressing(
@@ -44,7 +46,7 @@ def missing(policy: PullRequestPolicy, pull: PullRequest, plan: Plan) -> Dressin
         team_reviewers=_without(policy.team_reviewers, pull.team_reviewers),
         assignees=_without(policy.assignees, pull.assignees),
         milestone=policy.milestone if not pull.milestone else "",
-        auto_merge=may_merge_itself(policy, plan) and not pull.auto_merge_by,
+        auto_merge=merges_itself and not pull.auto_merge_by,
     )
 
 
@@ -54,8 +56,11 @@ def may_merge_itself(policy: PullRequestPolicy, plan: Plan) -> bool:
     return kind in policy.auto_merge and all(gate.verdict == "pass" for gate in plan.gates)
 
 
-def not_yet(dressing: Dressing, events: Iterable[Event]) -> Dressing:
-    """The same without what was there once: a person who takes it off wants it so."""
+def not_yet(dressing: Dressing, events: Sequence[Event], author: str) -> Dressing:
+    """The same without what was there once: a person who takes it off wants it so.
+
+    `events` as they happened; `author` is the bot's login: what it switched off itself, it may switch on again.
+    """
     seen = {(event.kind, event.name.casefold()) for event in events}
     kinds = {kind for kind, _ in seen}
 
@@ -68,8 +73,13 @@ def not_yet(dressing: Dressing, events: Iterable[Event]) -> Dressing:
         team_reviewers=fresh(dressing.team_reviewers, "review_requested"),
         assignees=fresh(dressing.assignees, "assigned"),
         milestone="" if "milestoned" in kinds else dressing.milestone,
-        auto_merge=dressing.auto_merge and not kinds & _AUTO_MERGE,
+        auto_merge=dressing.auto_merge and _may_switch_on(events, author),
     )
+
+
+def _may_switch_on(events: Sequence[Event], author: str) -> bool:
+    last = next((event for event in reversed(events) if event.kind in _AUTO_MERGE | {_OFF}), None)
+    return last is None or (last.kind == _OFF and last.by.casefold() == author.casefold())
 
 
 def _without(names: tuple[str, ...], there: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
 
+_REF = r"v?[0-9](?:[0-9A-Za-z.+-]*[0-9A-Za-z])?"
 BRANCHES = "gateway-bot/upgrade/"
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
 
@@ -87,7 +88,7 @@ def same_title(title: str, wanted: Proposal, *, moved: bool) -> str:
 
     A title that a person wrote anew speaks of what was proposed then, and is replaced when that has moved on.
     """
-    ours = re.search(rf"deps\({re.escape(wanted.image)}\): bump \S+ to \S+", title)
+    ours = re.search(rf"deps\({re.escape(wanted.image)}\): bump {_REF} to {_REF}", title)
     if ours is not None:
         return title.replace(ours[0], wanted.title)
     return wanted.title if moved else title

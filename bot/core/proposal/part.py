@@ -13,6 +13,8 @@ import msgspec
 ROOM = 65_000
 """Characters of a whole body; GitHub refuses more than 65,536."""
 
+_LONGEST = 65_536
+_CUT = "\n\n(cut here: too long)"
 _BEGIN = "[//]: # (gateway-bot:begin)"
 _END = re.compile(
     r"^\[//\]: # \(gateway-bot:end (\S+) (\S+) (sha256:[0-9a-f]{64}) text:([0-9a-f]{16})( withdrawn)?\)$", re.MULTILINE
@@ -78,9 +80,14 @@ def updated(body: str, wanted: str, *, moved: bool) -> str:
 
 
 def _joined(*parts: str) -> str:
-    """The parts, the later ones cut where the whole would be longer than GitHub takes."""
+    """All of it; where that is longer than GitHub takes, the bot's part is cut, since the rest is not the bot's."""
     text = "\n\n".join(filter(None, parts))
-    return text if len(text) <= ROOM else f"{text[:ROOM]}\n\n(cut here: too long)"
+    part, over = part_of(text), len(text) - ROOM
+    if over <= 0 or part is None:
+        return text[:_LONGEST]
+    short = _closed(part.text[: max(0, len(part.text) - over - len(_CUT) - 100)].rpartition("\n")[0]) + _CUT
+    shorter = marked(short, part.image, part.ref, part.digest, withdrawn=part.withdrawn)
+    return "\n\n".join(filter(None, (part.before, shorter, part.after)))[:_LONGEST]
 
 
 def _closed(text: str) -> str:

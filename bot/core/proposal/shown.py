@@ -99,14 +99,19 @@ class Branch(msgspec.Struct, frozen=True):
     own: Commit | None
     since: str = ""
     """The bot's last commit below a person's; empty where there is none."""
+    proven: bool = True
+    """Whether it differs from its base in nothing but what the bot would write now."""
 
 
 class Change(msgspec.Struct, frozen=True):
     """What is on a branch and not on its base: the commits, oldest first, and each changed file's blob.
 
-    Not `whole`: there is more than GitHub shows at once, or a file was added, removed or renamed.
+    `base` and `head` are the commits that were compared. Not `whole`: there is more than GitHub shows at once, or a
+    file was added, removed or renamed.
     """
 
+    base: Commit
+    head: Commit
     commits: tuple[Commit, ...]
     files: dict[str, str]
     whole: bool

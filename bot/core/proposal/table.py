@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from bot.core.plan import NothingNew
 from bot.core.proposal.names import Proposal, change_of, keeps, same_title
-from bot.core.proposal.part import marked, updated
+from bot.core.proposal.part import updated
 from bot.core.proposal.shown import REBASE, STOP, Branch, Commit, PullRequest
+from bot.core.selection import Selection
 from bot.core.versions import parse_version
 
 
@@ -22,13 +21,21 @@ class Keep(msgspec.Struct, frozen=True):
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """The branch is right; these of the pull request's texts, or its base, are not. None stays as it is."""
+    """The branch is right; these of the pull request's texts, or its base, are not. None stays as it is.
+
+    `moved`: the branch says something else than before.
+    """
 
     pull: PullRequest
     reason: str
     title: str | None = None
     body: str | None = None
     base: str | None = None
+    moved: bool = False
+
+    @property
+    def changes(self) -> bool:
+        return (self.title, self.body, self.base) != (None, None, None)
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -71,30 +78,7 @@ class Foreign(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Withdraw(msgspec.Struct, frozen=True):
-    """The pull request proposes what is no longer to be proposed: close it, say why; the branch goes."""
-
-    pull: PullRequest
-    reason: str
-
-
-class DeleteBranch(msgspec.Struct, frozen=True):
-    """The pull request was merged or withdrawn, and nothing is on the branch that was not in it."""
-
-    pull: PullRequest
-    reason: str
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    """There is nothing to tidy."""
-
-    reason: str = ""
-
-
-_CAUTION = "> [!CAUTION]"
-
 Action = Keep | Edit | Push | Open | Foreign
-Tidying = Withdraw | DeleteBranch | Stopped | Foreign | Nothing
 
 
 def opened(pulls: Sequence[PullRequest]) -> PullRequest | None:
@@ -110,16 +94,24 @@ def declined(pulls: Sequence[PullRequest], digest: str) -> PullRequest | None:
 def answered(ref: str, digest: str, pulls: Sequence[PullRequest]) -> Declined | Stopped | None:
     """What a person has decided already, so that nothing more need be asked; None where nobody did."""
     pull = opened(pulls)
-    if pull is not None:
-        stops = f"#{pull.number} has the label `{STOP}`: it is left as it is until that is taken off"
-        return Stopped(pull, stops) if pull.stopped else None
-    refusal = declined(pulls, digest)
+    if pull is not None and pull.stopped:
+        return Stopped(pull, f"#{pull.number} has the label `{STOP}`: it is left as it is until that is taken off")
+    refusal = declined(pulls, digest) if pull is None or pull.digest != digest else None
     if refusal is None:
         return None
     return Declined(
         refusal,
-        f"{ref} was declined in #{refusal.number}, which was closed without merging; "
-        "a new version or digest is a new question",
+        f"{ref} was declined in #{refusal.number}, which was closed without merging; a new version or digest is a "
+        f"new question. To take it up after all, reopen #{refusal.number}",
+    )
+
+
+def cools_again(pull: PullRequest, ref: str, selection: Selection) -> bool:
+    """Whether an open pull request proposes a newer release, which has to cool down now: it does not go back."""
+    part = pull.part
+    there, wanted = parse_version(part.ref) if part else None, parse_version(ref)
+    return (
+        part is not None and there is not None and wanted is not None and there > wanted and selection.cools(part.ref)
     )
 
 
@@ -131,81 +123,34 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch |
     pull = opened(pulls)
     if branch is None:
         return Push(None, _edit(wanted, pull, moved=True), "nothing was open")
-    if branch.own is None and not (pull is None and _settled(branch, pulls)):
+    if _is_theirs(branch, pulls):
         return _on_a_persons_branch(wanted, branch, pull or next(iter(pulls), None))
     moved = branch.own is None or change_of(branch.own) != wanted.change
-    keeping = branch.own is not None and keeps(branch.own)
+    keeping = branch.own is not None and keeps(branch.own) and not (pull is None and settled(branch, pulls))
+    if branch.own == branch.head and not moved and not keeping and not branch.proven:
+        return _on_a_persons_branch(wanted, branch, pull or next(iter(pulls), None))  # it says so, and is not so
     if pull is None:
-        if moved or pulls:  # a branch that was merged, while the base holds the old pin again, has to move on
+        if moved or settled(branch, pulls):  # merged, while the base holds the old pin again: it has to move on
             return Push(branch.head, None, "nothing was open; its branch was still there", keeping)
         return Open("an earlier run ended before its pull request was there")
     if moved:
         return Push(branch.head, _edit(wanted, pull, moved=True), _why_moved(wanted, pull), keeping)
-    if pull.to_rebase and base.sha not in branch.head.parents:
-        return Push(branch.head, _edit(wanted, pull, moved=False), f"the label `{REBASE}` asked for it", keeping)
+    if pull.to_rebase and not keeping and base.sha not in branch.head.parents:
+        return Push(branch.head, _edit(wanted, pull, moved=False), f"the label `{REBASE}` asked for it")
     edit = _edit(wanted, pull, moved=False)
-    if edit is not None and (edit.title, edit.body, edit.base) != (None, None, None):
+    if edit is not None and edit.changes:
         return edit
     return Keep(pull, "it is open and says the same")
 
 
-def tidying(outcome: NothingNew, pulls: Sequence[PullRequest], branch: Branch | None) -> Tidying:
-    """What to do where there is nothing to propose: what was merged or is obsolete does not stay behind."""
-    pull = opened(pulls)
-    if pull is None:
-        last = pulls[0] if pulls else None
-        if last is None or branch is None or not (last.merged or last.withdrawn):
-            return Nothing()
-        if not _settled(branch, pulls):
-            return Nothing(f"the branch of #{last.number} has newer commits, so it was left")
-        return DeleteBranch(last, f"#{last.number} is {'merged' if last.merged else 'withdrawn'}")
-    why = obsolete(outcome, pull)
-    if not why:
-        return Nothing()
-    if pull.stopped:
-        return Stopped(pull, f"#{pull.number} is obsolete ({why}), but has the label `{STOP}`")
-    if branch is not None and _has_theirs(branch):
-        return Foreign(branch.head, pull, f"#{pull.number} is obsolete ({why}), but somebody's commit is on its branch")
-    return Withdraw(pull, why)
+def _is_theirs(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
+    """Whether the branch is a person's now: they committed there, and nobody has asked the bot to go on since."""
+    if opened(pulls) is not None:
+        return branch.own is None
+    return has_theirs(branch) and not settled(branch, pulls)
 
 
-def obsolete(outcome: NothingNew, pull: PullRequest) -> str:
-    """Why an open pull request is not to be proposed any more; empty where it may stay."""
-    part, selection = pull.part, outcome.selection
-    version = parse_version(part.ref) if part else None
-    if part is None or version is None:
-        return ""
-    if version <= outcome.current.version:
-        return f"the pin is at {outcome.current.ref} already"
-    waits = selection.cooling is not None and selection.cooling.ref == part.ref
-    if selection.release is not None or waits:
-        return ""
-    seen = next((entry for entry in selection.considered if entry.ref == part.ref), None)
-    return f"{part.ref} is no longer proposed: {seen.reason if seen else 'it is not among the releases any more'}"
-
-
-def withdrawn_body(pull: PullRequest, reason: str) -> str:
-    """The body that says why the bot closed it, and that a closed one was not declined by a person."""
-    part = pull.part
-    if part is None:
-        return pull.body
-    text = f"**Withdrawn by gateway-bot:** {reason}.\n\n{part.text}"
-    return updated(pull.body, marked(text, part.image, part.ref, part.digest, withdrawn=True), moved=True)
-
-
-def warned_body(pull: PullRequest, reason: str, next_step: str) -> str:
-    """The body with a warning above all: what is open was proven once, and is refused now."""
-    from bot.core.notes.inline import words  # noqa: PLC0415 - few runs have to warn
-
-    part = pull.part
-    if part is None:
-        return pull.body
-    proven = re.sub(rf"^{re.escape(_CAUTION)}(?:\n>[^\n]*)*\n*", "", part.text)
-    warning = f"{_CAUTION}\n> **Do not merge.** {words(reason)}\n>\n> {words(next_step)}"
-    return updated(pull.body, marked(f"{warning}\n\n{proven}", part.image, part.ref, part.digest), moved=True)
-
-
-def _has_theirs(branch: Branch) -> bool:
+def has_theirs(branch: Branch) -> bool:
     """Whether a person's commit is on it, also one that the bot went on from."""
     return branch.own is None or keeps(branch.own)
 
@@ -226,9 +171,10 @@ def _on_a_persons_branch(wanted: Proposal, branch: Branch, pull: PullRequest | N
     )
 
 
-def _settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
+def settled(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     """Whether all that is on the branch was in a pull request that was merged or withdrawn."""
-    return any(pull.head_sha == branch.head.sha for pull in pulls if pull.merged or pull.withdrawn)
+    same = [pull for pull in pulls if pull.head_sha == branch.head.sha]
+    return any(pull.merged or (pull.withdrawn and not has_theirs(branch)) for pull in same)
 
 
 def _why_moved(wanted: Proposal, pull: PullRequest) -> str:
@@ -239,17 +185,20 @@ def _why_moved(wanted: Proposal, pull: PullRequest) -> str:
 
 
 def _edit(wanted: Proposal, pull: PullRequest | None, *, moved: bool) -> Edit | None:
-    """What of the pull request's texts is to be changed."""
-    if pull is None:
-        return None
+    return None if pull is None else edit_of(wanted, pull, moved=moved)
+
+
+def edit_of(wanted: Proposal, pull: PullRequest, *, moved: bool) -> Edit:
+    """What of the pull request's texts is to be changed, as they are now."""
     part = pull.part
     other = part.digest != wanted.digest if part is not None else moved
     title = same_title(pull.title, wanted, moved=other)
     body = updated(pull.body, wanted.body, moved=moved)
     return Edit(
         pull,
-        "its text says what is so now",
+        "the evidence, the files or the wording are others now",
         title=title if title != pull.title else None,
         body=body if body != pull.body else None,
         base=wanted.base if pull.base != wanted.base else None,
+        moved=moved,
     )

@@ -162,12 +162,16 @@ def _update_ref(call: Call) -> Response:
 
 
 def _delete_ref(call: Call) -> Response:
-    ref = _existing_ref(call, 422, "Reference does not exist")
+    delete_ref(call, _existing_ref(call, 422, "Reference does not exist"))
+    return Response(204)
+
+
+def delete_ref(call: Call, ref: str) -> None:
+    """Delete a ref that exists, unless a rule keeps it. Raises RefusalError."""
     _refuse_protected(call, ref, "delete")
     if ref == f"refs/heads/{call.repository.default_branch}":
         raise RefusalError(422, "Cannot delete the default branch")
     call.repository.delete_ref(ref, call.author, call.now)
-    return Response(204)
 
 
 def _added(call: Call, path: str, change: Fields) -> dict[str, Entry]:

@@ -1,4 +1,5 @@
-"""The few things that only GitHub's GraphQL API does: auto-merge, drafts, and who the caller is.
+"""The few things that only GitHub's GraphQL API does: auto-merge, drafts, a branch deleted by compare-and-set, and
+who the caller is.
 
 Queries are known by the name of their one mutation, not parsed: what it is about is taken from the variables, or from
 the query's text.
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Literal
 
 from bot.embedded.github.forms import Form, time_form
+from bot.embedded.github.gitdata import delete_ref
 from bot.embedded.github.issue_forms import pull_node
 from bot.embedded.github.merging import enable_auto_merge
 from bot.embedded.github.pull_forms import merge_state
@@ -22,6 +24,7 @@ from bot.embedded.github.state import Repository
 from bot.embedded.server import Request, Response, json_response
 
 MUTATIONS = (
+    "updateRefs",
     "enablePullRequestAutoMerge",
     "disablePullRequestAutoMerge",
     "convertPullRequestToDraft",
@@ -53,6 +56,8 @@ def answer(request: Request, caller: Account | None, repositories: Mapping[str, 
             return json_response(200, {"data": {"viewer": {"login": caller.login}}})
         return json_response(200, {"errors": [{"message": "Parse error: no field that is known", "locations": []}]})
     values = [*_texts(sent.value("variables")), *re.findall(r'"([^"]*)"', query), *re.findall(r"\b[A-Z]+\b", query)]
+    if name == "updateRefs":
+        return _delete_branch(_variables(sent), request, caller, repositories, now)
     try:
         call, pull = _find(values, request, caller, repositories, now)
         _mutate(name, call, pull, values)
@@ -81,6 +86,9 @@ def _mutate(name: str, call: Call, pull: Pull, values: list[str]) -> None:
     match name:
         case "enablePullRequestAutoMerge":
             _may_be_enabled(repository, pull)
+            expected = next((value for value in values if re.fullmatch(r"[0-9a-f]{40}", value)), pull.head_sha)
+            if expected != pull.head_sha:
+                raise _Refusal("UNPROCESSABLE", "The head commit of the pull request is another one than expected.")
             methods = [_METHODS[value] for value in values if value in _METHODS]
             enable_auto_merge(call, pull, AutoMerge(call.author, methods[0] if methods else "merge"))
         case "disablePullRequestAutoMerge":
@@ -95,6 +103,33 @@ def _mutate(name: str, call: Call, pull: Pull, values: list[str]) -> None:
             repository.record(pull, "ready_for_review", call.author, call.now)
         case _:
             pass  # it is so already
+
+
+def _delete_branch(
+    given: Mapping[str, str], request: Request, caller: Account, repositories: Mapping[str, Repository], now: datetime
+) -> Response:
+    """One ref whose new value is zeros, by the variables `id`, `ref`, `at` and `gone`: all that is done of it here."""
+    repository = next((r for r in repositories.values() if f"R_{r.full_name}" == given.get("id")), None)
+    ref, at, gone = (given.get(name, "") for name in ("ref", "at", "gone"))
+    why = ""
+    if repository is None:
+        why = f"Could not resolve to a node with the global id of '{given.get('id')}'"
+    elif not caller.may("contents", "write", repository.full_name):
+        why = "Resource not accessible by integration"
+    elif set(gone) != {"0"} or repository.refs.get(ref) != at:
+        why = f"Reference {ref} is not at {at}"
+    else:
+        try:
+            delete_ref(Call(request, caller, repository, (), now), ref)
+        except RefusalError as refusal:
+            why = str(refusal)
+    errors = {"errors": [{"type": "UNPROCESSABLE", "path": ["updateRefs"], "message": why}]} if why else {}
+    return json_response(200, {"data": {"updateRefs": None if why else {"clientMutationId": None}}} | errors)
+
+
+def _variables(sent: Fields) -> dict[str, str]:
+    values = sent.value("variables")
+    return {name: value for name, value in values.items() if isinstance(value, str)} if isinstance(values, dict) else {}
 
 
 def _may_be_enabled(repository: Repository, pull: Pull) -> None:
