@@ -12,6 +12,7 @@ from bot.core.pins.sites import rewrite
 from bot.core.plan import NothingNew, Outcome, Plan
 from bot.core.proposal.dressing import may_merge_itself
 from bot.core.proposal.names import Proposal, blob_id, branch_name, proposal, title
+from bot.core.proposal.part import updated
 from bot.core.proposal.shown import REBASE, Branch, Commit, Conflict, PullRequest
 from bot.core.proposal.table import (
     Declined,
@@ -170,8 +171,8 @@ def _acted(
         return edit.pull, f"#{edit.pull.number}: {what} updated; {action.reason}", False
     pull, new = forge.pulls.open(wanted.branch, wanted.base, wanted.title, wanted.body, draft=forge.policy.draft)
     identity = after_author(forge.identity, pull.author)
-    if not new:
-        _edited(wanted, pull.number, forge, moved=True)
+    if not new and pull.part is None:  # somebody opened it by hand: it gets the evidence, and keeps their words
+        forge.pulls.edit(pull, body=updated(pull.body, wanted.body, moved=True))
     elif identity != forge.identity:  # GitHub says only now who it is
         forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, None).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"

@@ -15,7 +15,7 @@ from bot.core.proposal.part import part_of
 from bot.embedded.github.records import Pull
 from bot.embedded.github.routing import RefusalError
 from bot.embedded.server import Fault, Response
-from tests.flows.conftest import DOWNSTREAM, PIN_FILES, PROJECT, TOKEN, Gated, Town
+from tests.flows.conftest import DOWNSTREAM, PIN_FILES, PROJECT, SIGNATURE, TOKEN, Gated, Town
 
 BRANCH = "gateway-bot/upgrade/agentgateway"
 
@@ -299,6 +299,18 @@ def test_the_button_that_updates_the_branch_makes_nobody_its_author(town: Town) 
     assert writes(town) == before
 
 
+def test_a_branch_that_the_button_updated_moves_to_the_newer_release(town: Town) -> None:
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, "main", {"other.txt": ("100644", b"x")})
+    town.github.update_branch(DOWNSTREAM, 1)
+    town.release("v1.5.0", days_ago=1)
+
+    run = town.run("propose")
+
+    assert (run.code, the_pull(town).number, the_pull(town).comments) == (0, 1, [])
+    assert holds(town, "v1.5.0")
+
+
 def test_the_button_with_a_pinned_file_that_changed_is_understood_too(town: Town) -> None:
     town.run("propose")
     town.write("versions.env", f"# a new line\n{town.text('versions.env')}")
@@ -410,6 +422,16 @@ def test_it_is_opened_as_the_settings_say(town: Town) -> None:
     assert run.json["warnings"] == []
     assert (pull.draft, pull.labels, pull.reviewers, pull.teams) == (True, ["dependencies"], ["alice"], ["platform"])
     assert (pull.assignees, pull.milestone is not None) == (["carol"], True)
+
+
+def test_all_reviews_are_asked_for_in_one_request(town: Town) -> None:
+    town.github.repositories[DOWNSTREAM].collaborators |= {"alice", "carol"}
+    opening(town, 'reviewers = ["alice", "carol"]')
+
+    town.run("propose")
+
+    assert the_pull(town).reviewers == ["alice", "carol"]
+    assert len([path for path in writes(town) if path.endswith("/requested_reviewers")]) == 1
 
 
 def test_what_a_person_takes_off_is_not_put_on_again(town: Town) -> None:
@@ -551,6 +573,15 @@ def test_what_is_refused_now_is_not_merged_any_more(gated: Gated) -> None:
     assert "auto-merge was switched off" in run.out
     assert writes(town)[: len(again)] == again
     assert "Do not merge" not in the_pull(town).body
+
+
+def test_what_is_refused_before_it_was_proposed_needs_nothing_of_github(gated: Gated) -> None:
+    gated.ask(SIGNATURE)
+    gated.programs.signature(gated.candidate, "unsigned")
+
+    run = gated.run("propose", "--json")
+
+    assert (run.code, run.json["warnings"], writes(gated.town)) == (5, [], [])
 
 
 # --- what GitHub does not allow, or is in the way

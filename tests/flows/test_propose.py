@@ -198,6 +198,40 @@ def test_another_run_that_moves_the_branch_meanwhile_loses_nothing(town: Town) -
     assert run.code == 7
 
 
+def test_a_base_that_changes_whenever_it_is_looked_at_is_given_up(town: Town) -> None:
+    changes: list[str] = []
+
+    def change(method: str, path: str) -> Fault | None:
+        if method == "GET" and path.endswith("/branches/main"):
+            text = f"# {len(changes)}\n{town.text('versions.env')}"
+            changes.append(town.github.commit(DOWNSTREAM, "main", {"versions.env": ("100644", text.encode())}))
+        return None
+
+    town.github.intercept = change
+
+    run = town.run("propose")
+
+    assert "somebody else keeps changing the same thing: the base is not what the plan was made from" in run.out
+    assert (run.code, len(changes), writes(town)) == (7, 2, [])
+
+
+def test_a_pull_request_that_somebody_else_opens_meanwhile_keeps_its_text(town: Town) -> None:
+    def overtake(method: str, path: str) -> Fault | None:
+        if method == "POST" and path.endswith("/pulls"):
+            sent = {"title": "mine", "head": BRANCH, "base": "main", "body": "by hand"}
+            town.github.act(DOWNSTREAM, "POST", "/pulls", sent, by="github-actions[bot]")
+        return None
+
+    town.github.intercept = overtake
+
+    run = town.run("propose")
+
+    (pull,) = town.github.pulls(DOWNSTREAM)
+    assert (run.code, pull.title, pull.body.endswith("\n\nby hand")) == (0, "mine", True)
+    assert "all 4 gates passed" in pull.body
+    assert "#1 was opened meanwhile" in run.out
+
+
 def test_a_branch_that_somebody_else_makes_first_is_found(town: Town) -> None:
     other: list[int] = []
 

@@ -11,7 +11,6 @@ import pytest
 from bot.core import alarm_text
 from bot.core.alarm import (
     ALARM,
-    BEGINNING,
     MAX_ALARMS,
     Action,
     Alarm,
@@ -39,6 +38,7 @@ from bot.core.alarm import (
 from bot.core.gates import Unanswered
 from bot.core.issue_text import LIMIT, Issue, room, with_part
 from bot.core.model import Watch
+from bot.core.moment import BEGINNING
 from bot.core.runs import Run, Workflow
 from bot.core.signature import NotSigned, Signed
 from tests.unit.values import IMAGE, NEW, NOW, OLD, OTHER, index, pin
@@ -169,7 +169,36 @@ def test_the_issue_follows_the_facts(there: Issue | None, now_there: tuple[Alarm
     assert expected == actual
 
 
-@pytest.mark.parametrize("memory", [b"{}", b'{"alarms": 1}', b'{"alarms": [{"question": "other"}]}', b'{"x": "\xff"}'])
+def kept(changed: str = "2026-08-20T12:00:00Z", since: str = "2026-08-20T12:00:00Z", turn: str = "1") -> bytes:
+    alarm = b'{"question":"schedule","subject":"x.yml","fact":"f","seen":"s","where":"w","since":"%s"}' % since.encode()
+    return b'{"alarms":[%s],"turn":%s,"changed":"%s"}' % (alarm, turn.encode(), changed.encode())
+
+
+def test_a_memory_that_makes_sense_is_one() -> None:
+    body = with_part("", ALARM, kept(changed="2026-08-20T14:00:00+02:00"), "text")
+
+    actual = remembered(msgspec.structs.replace(issue(), body=body))
+
+    assert (actual.turn, actual.changed, [alarm.since for alarm in actual.alarms]) == (1, NOW, [NOW])
+
+
+NEVER = ("0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00", "9999-12-31T23:59:59Z", "2026-08-20T12:00:00")
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        b"{}",
+        b'{"alarms": 1}',
+        b'{"alarms": [{"question": "other"}]}',
+        b'{"x": "\xff"}',
+        b'{"x": %s}' % (b"[" * 20_000),
+        *(kept(changed=when) for when in NEVER),
+        *(kept(since=when) for when in NEVER),
+        *(kept(turn=turn) for turn in ("-1", "1e300", "9" * 400)),
+    ],
+    ids=lambda memory: memory[:20].decode(errors="replace"),
+)
 def test_a_memory_that_somebody_damaged_is_none(memory: bytes) -> None:
     body = with_part("", ALARM, b"{}", "text").replace("{}", memory.decode(errors="replace"))
 
@@ -223,6 +252,18 @@ def test_the_exit_code_is_that_of_the_worst_that_nobody_acknowledged(
 
 def text(*alarms: Alarm, space: int = LIMIT) -> str:
     return alarm_text.issue_text(Memory(alarms, 1, NOW), space)
+
+
+def test_a_moved_tag_is_said_once() -> None:
+    answer = about_tag(IMAGE, pin(), index(NEW), NOW)
+    assert isinstance(answer, Alarm)
+
+    written = text(answer)
+
+    assert written.count("moved") == 1
+    assert f"- **Seen:** ghcr.io/acme/app:v1.3.1 now answers with {NEW}, and the pin says {OLD}\n" in written
+    assert alarm_text.news([answer], "").count("answers with") == 1
+    assert "gateway-bot check --fix" in alarm_text.next_step(answer)
 
 
 def test_each_alarm_says_what_where_since_and_what_next() -> None:
@@ -295,7 +336,8 @@ def test_the_chat_is_told_ten_lines_at_most() -> None:
     [
         (FINE, (), False, "fine", 0, None),
         (GONE, (), False, "warning", 0, "warning"),
-        (GONE, (MOVED,), False, "warning", 5, "warning"),
+        (GONE, (MOVED,), False, "warning", 5, "error"),
+        (GONE, (MOVED,), True, "warning", 0, "warning"),
         (UNKNOWN, (), False, "unknown", 4, "error"),
         (UNKNOWN, (MOVED,), False, "unknown", 5, "error"),
         (UNKNOWN, (MOVED,), True, "unknown", 4, "warning"),
@@ -313,3 +355,42 @@ def test_a_row_says_how_bad_it_is(
     assert row.issue == ("url" if alarms else "")
     assert row.since == (NOW if alarms else None)
     assert alarm_text.line(answer, alarms, acknowledged=acknowledged).startswith(state)
+
+
+@pytest.mark.parametrize("answer", [GONE, UNKNOWN])
+def test_what_does_not_end_an_alarm_says_that_it_stands(answer: Answer) -> None:
+    row = alarm_text.row_of(answer, (MOVED,), "url", acknowledged=False)
+    said = alarm_text.line(answer, (MOVED,), acknowledged=False)
+
+    assert row.stands == MOVED.seen
+    assert f"stands: {MOVED.seen} (alarm since 2026-08-20 12:00 UTC)\n" in said
+    assert f"the alarm stands: {MOVED.seen}" in alarm_text.summary([row], "")
+
+
+@pytest.mark.parametrize(
+    ("there", "alarms", "expected"),
+    [
+        (None, (), ""),
+        (issue(), (), ""),
+        (issue(MOVED), (MOVED,), "#5 stays open"),
+        (
+            issue(MOVED, is_open=False),
+            (MOVED,),
+            "#5 was closed by a person, who has seen it: it stays closed until there is something new",
+        ),
+    ],
+)
+def test_of_an_issue_that_is_left_it_is_said_why(there: Issue | None, alarms: tuple[Alarm, ...], expected: str) -> None:
+    actual = alarm_text.stays(there, alarms)
+
+    assert expected == actual
+
+
+def test_a_strangers_line_breaks_end_no_cell_and_no_line() -> None:
+    hostile = "no answer\r\n\n# A heading\n| x | y |\u2028::error::"
+    row = alarm_text.row_of(NotKnown("schedule", "app", hostile, hostile, hostile, 4), (), "", acknowledged=False)
+
+    page = alarm_text.summary([row], hostile).splitlines()
+
+    assert len(page) == len(alarm_text.summary([], "done").splitlines()) + 1
+    assert page[4].startswith("| unknown | `app` | schedule | `no answer # A heading / x / y / ::error::` |")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.adapters.git_data import GitData
@@ -82,13 +83,21 @@ def test_a_tree_too_large_for_one_answer_is_walked(git: GitData, github: Embedde
     assert expected == actual
 
 
-def test_a_branch_without_its_commit_is_asked_for_it(git: GitData, github: EmbeddedGitHub) -> None:
+@pytest.mark.parametrize("lacks", ["commit", "parents"])
+def test_a_branch_without_its_whole_commit_is_asked_for_it(git: GitData, github: EmbeddedGitHub, lacks: str) -> None:
     expected = git.head("main")
-    github.intercept = changed("/branches/", lambda branch: branch.update(commit={"sha": branch["commit"]["sha"]}))
+    github.intercept = changed("/branches/", lambda branch: branch["commit"].pop(lacks))
 
     actual = git.head("main")
 
     assert expected == actual
+
+
+def test_a_commit_that_is_gone_is_said(git: GitData) -> None:
+    with pytest.raises(BotError, match="HTTP 404") as raised:
+        git.commit_of("1" * 40)
+
+    assert raised.value.exit_code == 7
 
 
 def test_files_are_read_as_the_commit_holds_them(git: GitData) -> None:
@@ -130,6 +139,7 @@ def test_a_branch_that_is_not_there_is_none(git: GitData) -> None:
     [
         (Response(404, b'{"message": "Not Found"}'), 7, "HTTP 404"),
         (Response(401, b'{"message": "Bad\\u001b[2J credentials"}'), 7, r"HTTP 401: Bad \[2J credentials"),
+        (Response(401, b'{"message": "no"}', (("X-RateLimit-Remaining", "0"),)), 7, "HTTP 401: no"),
         (Response(403, b'{"message": "slow", "x": 1}', (("Retry-After", "60"),)), 4, "rate limit"),
         (Response(403, b"{}", (("X-RateLimit-Remaining", "0"),)), 4, "rate limit"),
         (Response(429, b"{}"), 4, "rate limit"),
@@ -137,6 +147,7 @@ def test_a_branch_that_is_not_there_is_none(git: GitData) -> None:
         (Response(200, b'{"default_branch": 5}'), 5, "lacks what its documentation promises"),
         (Response(200, b"[]"), 5, "lacks what its documentation promises"),
         (Response(200, b"<html>"), 5, "lacks what its documentation promises"),
+        (Response(200, b'{"x":' + b"[" * 100_000), 5, "lacks what its documentation promises"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -315,6 +326,16 @@ def test_a_rate_limit_that_passes_soon_is_waited_for(
         assert git.default_branch() == "main"
 
     assert (len(github.exchanges), clock.slept) == (calls, slept)
+
+
+@pytest.mark.parametrize(("api_url", "slept"), [("https://api.github.com", [1.0, 1.0]), ("http://127.0.0.1:1", [])])
+def test_a_second_passes_between_writes_as_github_asks(clock: TestClock, api_url: str, slept: list[float]) -> None:
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json={}))) as client:
+        api = GitHubApi(client, api_url, DOWNSTREAM, lambda: TOKEN, clock, lambda _: None)
+        for _ in range(3):
+            api.write("POST", "/issues", {}, object)
+
+    assert clock.slept == pytest.approx(slept, abs=0.5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bot.adapters.http import new_client
 from bot.adapters.issues import MAX_PAGES, Issues
 from bot.adapters.workflow_runs import WorkflowRuns
 from bot.core.issue_text import LIMIT, Issue, Topic, duplicate, is_duplicate, is_ours, part_of, room, with_part
+from bot.core.runs import NoWorkflow, Run
 from bot.embedded.github import Account, EmbeddedGitHub
 from bot.embedded.server import Fault, Response
 from bot.errors import BotError, ForgeError
@@ -69,6 +70,22 @@ def test_an_issue_is_read_as_it_is(github: EmbeddedGitHub, issues: Issues) -> No
 
     assert found == Issue(1, f"{github.url}/{DOWNSTREAM}/issues/1", TOPIC.title, "body", False, (TOPIC.label,), True)
     assert issues.read(7) is None
+
+
+@pytest.mark.parametrize("association", ["OWNER", "MEMBER", "COLLABORATOR", "NONE"])
+@pytest.mark.parametrize(("kind", "expected"), [("User", False), ("Bot", True), (None, False)])
+def test_who_belongs_to_the_organisation_is_no_program(
+    github: EmbeddedGitHub, issues: Issues, association: str, kind: str | None, *, expected: bool
+) -> None:
+    user = {"login": "x", "type": kind} if kind else None
+    shown = {"number": 1, "state": "closed", "title": TOPIC.title, "body": part(), "html_url": "u", "user": user}
+    body = json.dumps(shown | {"labels": [], "author_association": association}).encode()
+    github.intercept = lambda _, __: Fault(answer=Response(200, body))
+
+    found = issues.read(1)
+
+    assert found is not None
+    assert (found.by_program, is_ours(found, TOPIC)) == (expected, expected)
 
 
 def test_the_list_is_looked_through_to_a_bound(github: EmbeddedGitHub, issues: Issues) -> None:
@@ -157,9 +174,72 @@ def test_the_last_run_is_the_newest_of_its_kind(github: EmbeddedGitHub, api: Git
 
 
 @pytest.mark.parametrize("what", ["workflow", "last"])
-def test_a_workflow_that_is_not_there_is_an_error(api: GitHubApi, what: str) -> None:
-    with pytest.raises(ForgeError, match=r"has no workflow none\.yml"):
+def test_a_workflow_that_is_not_there_is_known_for_one_request_more(
+    github: EmbeddedGitHub, api: GitHubApi, what: str
+) -> None:
+    with pytest.raises(NoWorkflow, match=r"has no workflow none\.yml"):
         getattr(WorkflowRuns(api), what)("none.yml")
+
+    assert len(github.exchanges) == 2
+
+
+@pytest.mark.parametrize("what", ["workflow", "last"])
+def test_a_repository_that_nobody_may_see_has_not_lost_its_workflow(
+    github: EmbeddedGitHub, api: GitHubApi, what: str
+) -> None:
+    github.repositories.clear()
+
+    with pytest.raises(BotError, match="HTTP 404") as raised:
+        getattr(WorkflowRuns(api), what)("ci.yml")
+
+    assert not isinstance(raised.value, NoWorkflow)
+    assert "Check GITHUB_REPOSITORY" in raised.value.next_step
+
+
+RUN = {"created_at": "2026-08-20T05:00:00Z", "html_url": "u", "status": "completed", "conclusion": "success"}
+
+
+def answering(github: EmbeddedGitHub, answer: object) -> None:
+    github.intercept = lambda _, __: Fault(answer=Response(200, json.dumps(answer).encode()))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], {"total_count": 0}, *({"workflow_runs": [{k: RUN[k] for k in RUN if k != gone}]} for gone in RUN)],
+)
+def test_an_answer_without_what_github_promises_is_not_that_it_never_ran(
+    github: EmbeddedGitHub, api: GitHubApi, answer: object
+) -> None:
+    answering(github, answer)
+
+    with pytest.raises(BotError, match="lacks what its documentation promises") as raised:
+        WorkflowRuns(api).last("ci.yml")
+
+    assert raised.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00", "9999-12-31T23:59:59Z", "2026-08-20T05:00:00"],
+)
+@pytest.mark.parametrize("what", ["workflow", "last"])
+def test_a_time_that_cannot_be_is_not_githubs(github: EmbeddedGitHub, api: GitHubApi, what: str, when: str) -> None:
+    run = RUN | {"created_at": when}
+    answering(github, {"workflow_runs": [run], "state": "active", "created_at": when})
+
+    with pytest.raises(BotError, match="a time that cannot be") as raised:
+        getattr(WorkflowRuns(api), what)("ci.yml")
+
+    assert raised.value.exit_code == 5
+
+
+def test_a_time_with_an_offset_is_the_same_time(github: EmbeddedGitHub, api: GitHubApi) -> None:
+    answering(github, {"workflow_runs": [RUN | {"created_at": "2026-08-20T14:00:00+02:00"}]})
+
+    found = WorkflowRuns(api).last("ci.yml")
+
+    assert found == Run(NOW, "success", "u")
+    assert str(found.started) == str(NOW)
 
 
 @pytest.mark.parametrize("body", ["", "Hello.", "Hello.\r\n\r\nBye.\r\n"])
@@ -215,7 +295,7 @@ def test_a_body_has_room_for_what_github_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "title", "body", "insider", "expected"),
+    ("labels", "title", "body", "by_program", "expected"),
     [
         ((TOPIC.label,), TOPIC.title, "", False, True),
         ((TOPIC.label,), "Another", part(), False, True),
@@ -227,10 +307,10 @@ def test_a_body_has_room_for_what_github_takes() -> None:
         ((), TOPIC.title, "", True, False),
     ],
 )
-def test_what_nobody_from_outside_can_make_is_the_bots(
-    labels: tuple[str, ...], title: str, body: str, *, insider: bool, expected: bool
+def test_what_only_a_program_or_who_may_label_can_make_is_the_bots(
+    labels: tuple[str, ...], title: str, body: str, *, by_program: bool, expected: bool
 ) -> None:
-    actual = is_ours(Issue(1, "", title, body, True, labels, insider), TOPIC)
+    actual = is_ours(Issue(1, "", title, body, True, labels, by_program), TOPIC)
 
     assert expected == actual
 
@@ -254,6 +334,12 @@ def test_a_persons_own_issue_of_that_name_is_not_closed(issues: Issues) -> None:
     find(issues, TOPIC, needed=True)
 
     assert mine in issues.labelled(TOPIC.label)
+
+
+def test_a_memory_that_is_too_deep_to_be_read_is_no_duplicates() -> None:
+    body = part(memory=b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+
+    assert not is_duplicate(Issue(1, "", TOPIC.title, body, False), TOPIC)
 
 
 def test_a_duplicate_is_not_the_issue_that_was_closed_last(github: EmbeddedGitHub, issues: Issues) -> None:

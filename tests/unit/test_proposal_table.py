@@ -68,6 +68,11 @@ ACTIONS: dict[str, tuple[tuple[PullRequest, ...], Branch | None, str]] = {
         branch(THEIRS),
         "Push on head, keeping, edit",
     ),
+    "open with a person's commit, its text taken out, to go on": (
+        (labelled(replace(OPEN, body="mine", title="WIP"), "rebase"),),
+        branch(THEIRS),
+        "Push on head, keeping, edit title, body",
+    ),
     "open on top of a person's commit": ((OPEN,), branch(KEEPING, KEEPING), "Push on head, keeping, edit"),
     "closed on top of a person's commit": ((DECLINED_OTHER,), branch(KEEPING, KEEPING), "Foreign"),
     "merged on top of a person's commit": (

@@ -158,7 +158,7 @@ def test_who_opens_it_decides_what_is_said_of_checks() -> None:
 
 
 def test_what_merges_itself_says_so() -> None:
-    words = "GitHub does it by itself once the required checks have passed"
+    words = "while auto-merge is on, when the required checks have passed"
 
     assert words in body(plan(), merges_itself=True)
     assert words not in body(plan())
