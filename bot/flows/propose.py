@@ -25,7 +25,7 @@ from bot.core.proposal.table import (
     answered,
     cools_again,
     edit_of,
-    has_theirs,
+    keeps_theirs,
     next_action,
     opened,
 )
@@ -113,7 +113,8 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
             made, did=f"#{pull.number} proposes a newer release, which cools down: left as it is", url=pull.url
         )
     branch, base = _looked(made, forge, base_name, guess=first and not pulls)
-    wanted = _wanted(made, forge, base_name, pull, branch)
+    theirs = keeps_theirs(branch, pulls)
+    wanted = _wanted(made, forge, base_name, pull, theirs=theirs)
     action = next_action(wanted, pulls, branch, base)
     if isinstance(action, Foreign):
         raise _left_to_its_author(action, branch, wanted.branch, forge)
@@ -148,8 +149,8 @@ def _looked(made: Plan, forge: Forge, base_name: str, *, guess: bool) -> tuple[B
     return None, base
 
 
-def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, branch: Branch | None) -> Proposal:
-    theirs = branch is not None and has_theirs(branch)
+def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, *, theirs: bool) -> Proposal:
+    """`theirs`: a person's commits are proposed with it."""
     merges = may_merge_itself(forge.policy, made) and not theirs
     identity = after_author(forge.identity, pull.author if pull else "")
     return proposal(made, base, body(made, identity, merges_itself=merges, has_theirs=theirs))
@@ -174,7 +175,7 @@ def _acted(
     if not new and pull.part is None:  # somebody opened it by hand: it gets the evidence, and keeps their words
         forge.pulls.edit(pull, body=updated(pull.body, wanted.body, moved=True))
     elif identity != forge.identity:  # GitHub says only now who it is
-        forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, None).body)
+        forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, theirs=False).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
 

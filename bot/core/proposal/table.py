@@ -150,6 +150,13 @@ def _is_theirs(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     return has_theirs(branch) and not settled(branch, pulls)
 
 
+def keeps_theirs(branch: Branch | None, pulls: Sequence[PullRequest]) -> bool:
+    """Whether what is proposed from the branch holds a person's commits: all of them that were not merged before."""
+    if branch is None or not has_theirs(branch):
+        return False
+    return opened(pulls) is not None or not settled(branch, pulls)
+
+
 def has_theirs(branch: Branch) -> bool:
     """Whether a person's commit is on it, also one that the bot went on from."""
     return branch.own is None or keeps(branch.own)
