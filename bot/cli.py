@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object an image, one a line.")
+_one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
 _to = click.option("--to", "to", metavar="REF", help="This release, if the policy allows it: v1.4.1.")
 _of = click.option("--to", "to", metavar="REF", help="Of this release; otherwise of the candidate, or of the pin.")
@@ -45,7 +46,10 @@ def _slug(_context: click.Context, _option: click.Parameter, value: str | None) 
     return value or ""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: gateway-bot plan --explain")
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Example: gateway-bot plan --explain",
+)
 @click.option(
     "-C",
     "root",
@@ -222,15 +226,18 @@ def propose(world: World, *, to: str | None, saved: Path | None, dry_run: bool, 
         return preview(made) if dry_run else run(made, world.forge, world.ground(gathering=saved is None), world.log)
 
     def on_other(outcome: NothingNew | Blocked) -> Result:
+        from bot.core.plan import Blocked
         from bot.flows.tidy import tidy
 
-        return Result(outcome) if dry_run else tidy(outcome, world.forge)
+        name = outcome.image if isinstance(outcome, Blocked) else outcome.image.name
+        known = name in {image.name for image in world.settings.images}  # a saved plan may say anything
+        return tidy(outcome, world.forge) if known and not dry_run else Result(outcome)
 
     return console.report(world, act(console.outcomes(world, name, to, saved), on_plan, on_other), as_json=as_json)
 
 
 @cli.command(epilog="Example: gateway-bot watch")
-@_json
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a question, one a line.")
 @click.pass_obj
 def watch(world: World, *, as_json: bool) -> int:
     """Look for what a person has to know at once, and keep one issue about it.
@@ -246,7 +253,7 @@ def watch(world: World, *, as_json: bool) -> int:
 @cli.command(epilog="Example: gateway-bot status --markdown")
 @click.option("--markdown", is_flag=True, help="Print Markdown, as the dashboard issue has it.")
 @click.option("--publish", is_flag=True, help="Keep the dashboard issue current.")
-@_json
+@_one_json
 @click.pass_obj
 def status(world: World, *, markdown: bool, publish: bool, as_json: bool) -> int:
     """Say where every image stands: its pin, what is proposed, what cools down, what was declined, the last run."""
@@ -281,7 +288,7 @@ def config() -> None:
 
 
 @config.command("validate", epilog="Example: gateway-bot config validate")
-@_json
+@_one_json
 @click.pass_obj
 def config_validate(world: World, *, as_json: bool) -> int:
     """Say whether gateway-bot.toml is valid."""

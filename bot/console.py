@@ -41,6 +41,9 @@ def outcomes(
                 next_step="Nothing was done. Make the plan again: gateway-bot plan --save FILE.",
             )
         known = world.settings.images
+        left = ", ".join(image.name for image in known if image.name not in names)
+        if left:
+            world.log(f"the saved plan says nothing of {left}")
         if same_base:
             upgrade.made_for_these(claims, known, world.files, str(saved))
         ground = world.ground(gathering=False)

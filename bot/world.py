@@ -218,6 +218,7 @@ class World:
         from bot.adapters import actions
         from bot.core import report
         from bot.core.plan import Blocked
+        from bot.core.text import plain
 
         outcome = result.outcome
         if self.environment.step_summary is not None:
@@ -229,10 +230,11 @@ class World:
         if not self.environment.in_actions:
             return
         if isinstance(outcome, Blocked):
-            text = f"{report.headline(outcome)}\n{outcome.where}\nNext: {outcome.next_step}"
+            where, then = plain(outcome.where, 1000), plain(outcome.next_step, 1000)
+            text = f"{report.headline(outcome)}\n{where}\nNext: {then}"
             print(actions.annotation("error", "gateway-bot", text), file=sys.stderr)  # noqa: T201 - the runner reads it
         for warning in result.warnings:
-            print(actions.annotation("warning", "gateway-bot", warning), file=sys.stderr)  # noqa: T201 - as above
+            print(actions.annotation("warning", "gateway-bot", plain(warning, 1000)), file=sys.stderr)  # noqa: T201 - as above
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         """The step's outputs; nothing outside GitHub Actions."""

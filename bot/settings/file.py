@@ -59,6 +59,11 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE, **schema}
 
 
+def _artifact(repository: str) -> str:
+    """By what a workflow names what it keeps of a repository: a name there has no slash."""
+    return repository.casefold().replace("/", "--")
+
+
 def _settings(table: File) -> Settings:
     images = tuple(image(entry, f"image[{number}]") for number, entry in enumerate(table.images))
     names = [each.name for each in images]
@@ -70,8 +75,8 @@ def _settings(table: File) -> Settings:
     for number, name in enumerate(table.repositories):
         if not re.fullmatch(SLUG, name):
             raise invalid(f"repositories[{number}]: {name[:80]!r} is not OWNER/NAME")
-        if name.casefold() in {other.casefold() for other in table.repositories[:number]}:
-            raise invalid(f"repositories[{number}]: {name[:80]!r} stands there twice")
+        if _artifact(name) in {_artifact(other) for other in table.repositories[:number]}:
+            raise invalid(f"repositories[{number}]: {name[:80]!r} is there already, or too like another one")
     opening = msgspec.convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
     return Settings(
         images, table.base, table.repositories, opening, Watch(table.watch.workflow, table.watch.silent_days)

@@ -10,8 +10,8 @@ import msgspec
 from bot.core.model import Channel, Field, MergeMethod, Severity, Where
 from bot.core.versions import Jump
 
-SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$"
-"""OWNER/NAME of a GitHub repository."""
+SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:_[A-Za-z0-9]{1,20})?/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$"
+"""OWNER/NAME of a GitHub repository; an enterprise's managed owners end with `_` and its short name."""
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
 _File = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, description="Path below the repository's root.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -113,7 +114,15 @@ def test_told_to_end_it_ends_at_once_and_takes_along_what_it_started(gated: Gate
     gated.programs.signature(gated.candidate, "hang")
     command = [sys.executable, "-m", "bot.cli", "-C", str(gated.town.root), "plan"]
     asked, environ = gated.programs.answers / "cosign.group", {**os.environ, **gated.town.environ}
-    with subprocess.Popen(command, cwd=PROJECT, env=environ, stderr=subprocess.PIPE) as bot:
+    # a shell that runs the tests in the background makes them, and all they start, deaf to SIGINT
+    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=environ,
+        stderr=subprocess.PIPE,
+        preexec_fn=hearing,  # noqa: PLW1509 - one call, which takes no lock
+    ) as bot:
         while not asked.exists() or not asked.read_text():
             time.sleep(0.01)
         bot.send_signal(sent)
