@@ -14,16 +14,19 @@ from bot.adapters.issues import Issues
 from bot.adapters.workflow_runs import WorkflowRuns
 from bot.core import alarm_text, status_text
 from bot.core.alarm import Alarm, exit_code
+from bot.core.status import NotAsked
 from bot.core.text import json_line, no_command, plain
-from bot.errors import BotError
+from bot.errors import BotError, UsageError
 from bot.flows import status as status_flow
 from bot.flows.alarm_issue import Kept, keep
-from bot.flows.propose import shown as proposals_of
+from bot.flows.branch import proposals_of
 from bot.flows.watch import look
 from bot.world import World
 
 if TYPE_CHECKING:
     from bot.flows.alarm_issue import Tell
+
+_TO_ASK = "Set GITHUB_TOKEN and, as OWNER/NAME, GITHUB_REPOSITORY (or --repository) to see what is proposed."
 
 
 def watch(world: World, *, as_json: bool = False) -> int:
@@ -47,11 +50,13 @@ def watch(world: World, *, as_json: bool = False) -> int:
     for answer, row in zip(answers, rows, strict=True):
         line = alarm_text.line(answer, kept.alarms, acknowledged=known)
         click.echo(json_line(msgspec.json.encode(row)) if as_json else no_command(line))
-    if kept.did and not as_json:
-        click.echo(no_command(plain(f"{kept.did}: {url}", 500)))
+    did = kept.did or alarm_text.stays(kept.issue, kept.alarms)
+    did = f"{did}: {url}" if did else ""
+    if did and not as_json:
+        click.echo(no_command(plain(did, 500)))
     if failed is not None:
         click.echo(no_command(f"error: {plain(str(failed), 2000)}\n  next: {failed.next_step}"), err=True)
-    _tell_actions(world, rows, kept, failed)
+    _tell_actions(world, rows, did, failed)
     code = exit_code(answers, kept.alarms, acknowledged=known)
     return code or (failed.exit_code if failed is not None else 0)
 
@@ -61,16 +66,13 @@ def status(world: World, *, as_json: bool = False, markdown: bool = False, publi
 
     The exit code is that of what could not be found out; what stands still for a reason is an answer.
     """
-    if publish:
-        world.require_forge()
-    has_forge = bool(world.environment.github_token or world.environment.app_id) and bool(world.repository)
     images, workflow = world.settings.images, world.settings.watch.workflow
     world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
     world.client  # noqa: B018 - made once, before there are threads
-    shown = _shown(world) if has_forge else None
+    shown = _shown(world, needed=publish)
     found = status_flow.look(images, world.ground(gathering=False), shown, workflow, world.repository)
     did, failed = "", None
-    if publish and shown is not None:
+    if publish and not isinstance(shown, NotAsked):
         try:
             found, did = status_flow.publish(found, shown.issues)
         except BotError as error:
@@ -91,10 +93,16 @@ def status(world: World, *, as_json: bool = False, markdown: bool = False, publi
     return found.exit_code or (failed.exit_code if failed is not None else 0)
 
 
-def _shown(world: World) -> status_flow.Shown:
-    return status_flow.Shown(
-        lambda name: proposals_of(world.forge, name), WorkflowRuns(world.github), Issues(world.github)
-    )
+def _shown(world: World, *, needed: bool) -> status_flow.Shown | NotAsked:
+    """What GitHub is asked by, or why it cannot be asked. Raises UsageError where that is `needed`."""
+    try:
+        world.require_forge()
+    except UsageError as error:
+        if needed:
+            raise
+        return NotAsked("proposals, runs and alarms", f"nobody was asked, since {error.what}", _TO_ASK, 0)
+    forge, github = world.forge, world.github
+    return status_flow.Shown(lambda name: proposals_of(forge, name), forge.git, WorkflowRuns(github), Issues(github))
 
 
 def _tell(world: World) -> Tell | None:
@@ -106,16 +114,17 @@ def _tell(world: World) -> Tell | None:
     return Webhook(world.client, url, world.clock, world.log).tell
 
 
-def _tell_actions(world: World, rows: Sequence[alarm_text.WatchJson], kept: Kept, failed: BotError | None) -> None:
+def _tell_actions(world: World, rows: Sequence[alarm_text.WatchJson], did: str, failed: BotError | None) -> None:
     """An annotation for each alarm and for what is not known, and the step summary; nothing outside GitHub Actions."""
     if world.environment.step_summary is not None:
-        _summarise(world, alarm_text.summary(rows, kept.did))
+        _summarise(world, alarm_text.summary(rows, did))
     if not world.environment.in_actions:
         return
     for row in rows:
         level = alarm_text.level(row)
         if level is not None:
-            text = f"{row.subject} {row.question}: {plain(row.reason, 1000)}\nNext: {plain(row.next_step, 1000)}"
+            why, step = plain(alarm_text.reason(row), 1000), plain(row.next_step, 1000)
+            text = f"{row.subject} {row.question}: {why}\nNext: {step}"
             print(actions.annotation(level, "gateway-bot", text), file=sys.stderr)  # noqa: T201 - the runner reads it
     if failed is not None:
         text = f"{plain(str(failed), 1000)}\nNext: {failed.next_step}"

@@ -6,7 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import httpx
@@ -15,6 +15,7 @@ import msgspec
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
 from bot.core.distribution import retry_after
+from bot.core.moment import moment
 from bot.core.text import plain
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError, UsageError
 
@@ -100,7 +101,10 @@ class AppToken:
         if not _TOKEN.fullmatch(given.token):
             raise _untrue(response.url, "the token holds characters that no token has")
         # Both times are GitHub's, and what passes between them is counted: this machine's time of day plays no part
-        left = given.expires_at - (_date(response) or self._now())
+        ends = moment(given.expires_at)
+        if ends is None:
+            raise _untrue(response.url, "the token ends at a time that cannot be")
+        left = ends - (_date(response) or self._now())
         self._token = given.token
         self._renew_at = self._clock.monotonic() + left.total_seconds() - RENEW_SECONDS
 
@@ -292,14 +296,14 @@ def _is_about_time(response: Response) -> bool:
 
 
 def _date(response: Response) -> datetime | None:
-    """GitHub's time of day when it answered."""
+    """GitHub's time of day when it answered; None where it says none that can be."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - as above
 
     try:
         date = parsedate_to_datetime(response.headers.get("Date", ""))
     except (ValueError, OverflowError):
         return None
-    return date.astimezone(UTC) if date.tzinfo else None
+    return moment(date)
 
 
 def _said(response: Response) -> str:

@@ -42,7 +42,6 @@ class _Issue(msgspec.Struct):
     html_url: str
     body: str | None = None
     user: _User | None = None
-    author_association: str = ""
     labels: list[answers.Label | str] = []
     pull_request: _Pull | None = None
 
@@ -142,10 +141,14 @@ def _issue(found: _Issue) -> Issue:
         body=found.body or "",
         is_open=found.state == "open",
         labels=tuple(label if isinstance(label, str) else label.name for label in found.labels),
-        by_insider=_by_insider(found),
+        by_program=_is_program(found.user),
     )
 
 
-def _by_insider(made: _Issue | _Comment) -> bool:
+def _by_insider(made: _Comment) -> bool:
     """Whether a program or somebody who belongs to the repository wrote it: from outside, neither can."""
-    return (made.user is not None and made.user.type == "Bot") or made.author_association in _INSIDERS
+    return _is_program(made.user) or made.author_association in _INSIDERS
+
+
+def _is_program(user: _User | None) -> bool:
+    return user is not None and user.type == "Bot"

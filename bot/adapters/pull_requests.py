@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -11,11 +10,11 @@ import msgspec
 from bot.adapters import answers
 from bot.adapters.github_api import GitHubApi, Refused
 from bot.core.model import MergeMethod
+from bot.core.moment import moment
 from bot.core.proposal.dressing import Event
 from bot.core.proposal.shown import PullRequest
 
 _NOT_FOUND = 404
-_FIRST, _LAST = 2000, 2999
 _ENABLE = (
     "mutation($id: ID!, $method: PullRequestMergeMethod!, $head: GitObjectID!) { enablePullRequestAutoMerge("
     "input: {pullRequestId: $id, mergeMethod: $method, expectedHeadOid: $head}) { pullRequest { number } } }"
@@ -162,7 +161,7 @@ def _pull_request(pull: answers.Pull) -> PullRequest:
         head_sha=pull.head.sha,
         node_id=pull.node_id,
         author=pull.user.login if pull.user else "",
-        created=_date(pull.created_at),
+        created=moment(pull.created_at) if pull.created_at else None,
         draft=pull.draft,
         labels=frozenset(label.name for label in pull.labels),
         assignees=_logins(pull.assignees),
@@ -172,13 +171,6 @@ def _pull_request(pull: answers.Pull) -> PullRequest:
         auto_merge_by=(by.login if by else "somebody") if pull.auto_merge else "",
         default_branch=pull.base.repo.default_branch if pull.base.repo else "",
     )
-
-
-def _date(when: datetime | None) -> datetime | None:
-    """In UTC; none where it cannot be one of GitHub's."""
-    if when is None or not _FIRST <= when.year <= _LAST:
-        return None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def _logins(users: list[answers.User] | None) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""A workflow of one repository and its runs. GitHub REST API 2022-11-28, "Workflows" and "Workflow runs"."""
+"""The workflows of one repository and its runs. GitHub REST API 2022-11-28, "Workflows" and "Workflow runs"."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from bot.adapters import answers
 from bot.adapters.github_api import GitHubApi
-from bot.core.runs import Run, Workflow
-from bot.errors import ForgeError
+from bot.core.moment import moment
+from bot.core.runs import NoWorkflow, Run, Workflow
+from bot.errors import BotError
 
 
 class _Workflow(msgspec.Struct):
@@ -19,13 +21,15 @@ class _Workflow(msgspec.Struct):
 
 class _Run(msgspec.Struct):
     created_at: datetime
-    html_url: str = ""
-    status: str | None = None
-    conclusion: str | None = None
+    html_url: str
+    status: str | None
+    conclusion: str | None
 
 
 class _Runs(msgspec.Struct):
-    workflow_runs: list[_Run] = []
+    """No run is a list without one: an answer that lacks it says nothing about the workflow."""
+
+    workflow_runs: list[_Run]
 
 
 class WorkflowRuns:
@@ -35,30 +39,42 @@ class WorkflowRuns:
         self._api = api
 
     def workflow(self, file: str) -> Workflow:
-        """The workflow of this file. Raises ForgeError where it is not there, or the token may not see it."""
-        found = self._api.read(f"/actions/workflows/{quote(file)}", _Workflow)
+        """The workflow of this file. Raises NoWorkflow where it is not there.
+
+        BotError where the token may not see the repository (7), or GitHub's answer cannot be true (5).
+        """
+        path = f"/actions/workflows/{quote(file)}"
+        found = self._api.read(path, _Workflow)
         if found is None:
             raise self._missing(file)
-        return Workflow(file, found.state, found.created_at)
+        return Workflow(file, found.state, self._moment(found.created_at, path))
 
     def last(self, file: str, **only: str) -> Run | None:
         """The newest run; `only` those with such an `event` or `status`. None where there is none.
 
-        Raises ForgeError as `workflow`.
+        Raises as `workflow`.
         """
-        query = urlencode({**only, "per_page": 1})
-        found = self._api.read(f"/actions/workflows/{quote(file)}/runs?{query}", _Runs)
+        path = f"/actions/workflows/{quote(file)}/runs"
+        found = self._api.read(f"{path}?{urlencode({**only, 'per_page': 1})}", _Runs)
         if found is None:
             raise self._missing(file)
         if not found.workflow_runs:
             return None
         run = found.workflow_runs[0]
-        return Run(run.created_at, run.conclusion or run.status or "unknown", run.html_url)
+        return Run(self._moment(run.created_at, path), run.conclusion or run.status or "unknown", run.html_url)
 
-    def _missing(self, file: str) -> ForgeError:
-        return ForgeError(
-            f"{self._api.repository} has no workflow {file}, or the token may not see it",
+    def _moment(self, said: datetime, path: str) -> datetime:
+        when = moment(said)
+        if when is None:
+            raise self._api.untrue(path, f"GitHub's answer names a time that cannot be: {said}")
+        return when
+
+    def _missing(self, file: str) -> BotError:
+        """GitHub answers 404 for a repository that a token may not see, too; so that is asked."""
+        if self._api.read("", answers.Repository) is None:
+            return self._api.missing("")
+        return NoWorkflow(
+            f"{self._api.repository} has no workflow {file}",
             where=f"{self._api.repository}/.github/workflows/{file}",
-            next_step="Name the workflow that runs by itself: `workflow` in the table `watch` of gateway-bot.toml. "
-            "The token needs actions:read.",
+            next_step="Name the one that runs by itself: `workflow` in the table [watch] of gateway-bot.toml.",
         )

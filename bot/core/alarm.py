@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from bot.core.gates import Unanswered, pinned_tag
 from bot.core.index import Index
 from bot.core.issue_text import LIMIT, Issue, Topic, part_of, room
 from bot.core.model import Image, Pin, Watch
+from bot.core.moment import BEGINNING, moment
 from bot.core.runs import Run, Workflow
 from bot.core.signature import NotSigned, Signed
 from bot.core.text import plain
@@ -21,9 +22,6 @@ from bot.errors import BotError
 Question = Literal["pinned-tag", "signature", "schedule"]
 
 ALARM = Topic("alarm", "gateway-bot-alarm", "gateway-bot: a person has to look")
-BEGINNING = datetime(2008, 1, 1, tzinfo=UTC)
-"""Before it there is nothing on GitHub."""
-
 MAX_ALARMS = 50
 """As many as an issue can say; more are shown by the run."""
 
@@ -87,7 +85,7 @@ class Memory(msgspec.Struct, frozen=True):
     """What the issue remembers: its alarms, how often they changed and when last, and which the webhook was told."""
 
     alarms: tuple[Alarm, ...] = ()
-    turn: int = 0
+    turn: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
     changed: datetime = BEGINNING
     told: str = ""
 
@@ -127,7 +125,8 @@ def about_tag(image: Image, pin: Pin, index: Index | None, now: datetime) -> Ans
     if index is None:
         return Warned("pinned-tag", image.name, gate.evidence, where, gate.next_step)
     if index.digest != pin.digest:
-        return Alarm("pinned-tag", image.name, f"{pin.digest} {index.digest}", plain(gate.evidence, 500), where, now)
+        seen = f"{where} answers with {index.digest}, and the pin says {pin.digest}"
+        return Alarm("pinned-tag", image.name, f"{pin.digest} {index.digest}", seen, where, now)
     return Fine("pinned-tag", image.name, gate.evidence)
 
 
@@ -168,12 +167,14 @@ def about_schedule(workflow: Workflow, last: Run | None, watch: Watch, now: date
 
 
 def remembered(issue: Issue | None) -> Memory:
-    """What an issue remembers; nothing where there is none, or where its memory was damaged."""
+    """What an issue remembers; nothing where there is none, or where somebody changed its memory to what cannot be."""
     part = part_of(issue.body, ALARM) if issue is not None else None
     try:
-        return msgspec.json.decode(part.memory, type=Memory) if part is not None else Memory()
-    except msgspec.DecodeError:
+        memory = msgspec.json.decode(part.memory, type=Memory) if part is not None else Memory()
+    except (msgspec.DecodeError, RecursionError):
         return Memory()
+    times = (memory.changed, *(alarm.since for alarm in memory.alarms))
+    return memory if all(moment(when) is not None for when in times) else Memory()
 
 
 def to_keep(memory: Memory) -> bytes:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from bot.core.alarm import EXIT_CODES, Alarm, Answer, Fine, Memory, NotKnown, Question, Warned, facts
+from bot.core.issue_text import Issue
 from bot.core.notes.inline import words
 from bot.core.notes.neutral import unlinked
 from bot.core.text import plain
@@ -29,7 +30,7 @@ class WatchJson(msgspec.Struct, frozen=True):
     """What `watch --json` prints, one line a question; `state` is fine, warning, alarm or unknown.
 
     `since` is when an alarm was seen first, `issue` the address of the issue that says it, `acknowledged` whether a
-    person has closed that issue.
+    person has closed that issue; `stands` is what was seen then, where this answer is no alarm and does not end it.
     """
 
     question: str
@@ -42,6 +43,7 @@ class WatchJson(msgspec.Struct, frozen=True):
     issue: str = ""
     acknowledged: bool = False
     exit_code: int = 0
+    stands: str = ""
 
 
 def next_step(alarm: Alarm) -> str:
@@ -50,7 +52,8 @@ def next_step(alarm: Alarm) -> str:
         case "pinned-tag":
             return (
                 "Do not build or deploy by this tag. Ask upstream why it was pushed again; what is pinned by digest is "
-                "still the old image. If the new digest is right, pin it by hand and review it as a new release."
+                "still the old image. If the new digest is right, write it into the first of the image's pins, run "
+                "`gateway-bot check --fix`, and review that as a new release."
             )
         case "signature":
             return (
@@ -104,7 +107,7 @@ def issue_text(memory: Memory, room: int) -> str:
 
 def news(alarms: Sequence[Alarm], mark: str) -> str:
     """The comment that tells people of alarms that the issue did not have."""
-    lines = [f"- {_title(alarm)}: {words(plain(alarm.seen, 500))}" for alarm in alarms]
+    lines = [f"- {words(plain(alarm.subject, 100))}: {words(plain(alarm.seen, 500))}" for alarm in alarms]
     return "\n".join(["**New:**", "", *lines, "", "The text of the issue says what to do.", "", mark])
 
 
@@ -135,10 +138,24 @@ def told(memory: Memory, repository: str, url: str) -> str:
 def line(answer: Answer, alarms: Sequence[Alarm], *, acknowledged: bool) -> str:
     """The answer for a person at a terminal."""
     row = row_of(answer, alarms, "", acknowledged=acknowledged)
-    seen = f", since {_moment(row.since)}" if row.since else ""
-    noted = " (acknowledged)" if row.acknowledged else ""
-    text = f"{row.state:<8}{row.subject} {row.question}: {plain(row.reason, 1000)}{seen}{noted}"
-    return f"{text}\n        next: {plain(row.next_step, 1000)}" if row.next_step else text
+    noted = ", acknowledged" if row.acknowledged else ""
+    since = f" (alarm since {_moment(row.since)}{noted})" if row.since else ""
+    lines = [f"{row.state:<8}{row.subject} {row.question}: {plain(row.reason, 1000)}"]
+    if row.stands:
+        lines.append(f"        stands: {plain(row.stands, 1000)}")
+    lines[-1] += since
+    if row.next_step:
+        lines.append(f"        next: {plain(row.next_step, 1000)}")
+    return "\n".join(lines)
+
+
+def stays(issue: Issue | None, alarms: Sequence[Alarm]) -> str:
+    """What is so of an issue that nothing was done about; empty where no alarm stands."""
+    if issue is None or not alarms:
+        return ""
+    if issue.is_open:
+        return f"#{issue.number} stays open"
+    return f"#{issue.number} was closed by a person, who has seen it: it stays closed until there is something new"
 
 
 def row_of(answer: Answer, alarms: Sequence[Alarm], issue: str, *, acknowledged: bool) -> WatchJson:
@@ -146,7 +163,7 @@ def row_of(answer: Answer, alarms: Sequence[Alarm], issue: str, *, acknowledged:
     about = answer.question, answer.subject
     stands = next((alarm for alarm in alarms if alarm.of == about), None)
     known = acknowledged and stands is not None
-    since, issue = (stands.since, issue) if stands else (None, "")
+    since, issue, seen = (stands.since, issue, stands.seen) if stands else (None, "", "")
     match answer:
         case Fine():
             return WatchJson(*about, "fine", answer.said)
@@ -155,27 +172,34 @@ def row_of(answer: Answer, alarms: Sequence[Alarm], issue: str, *, acknowledged:
             return WatchJson(*about, "alarm", answer.seen, answer.where, next_step(answer), since, issue, known, code)
         case Warned():
             code = EXIT_CODES[answer.question] if stands and not known else 0
-            return WatchJson(*about, "warning", answer.said, answer.where, answer.next_step, since, issue, known, code)
+            said = answer.said, answer.where, answer.next_step
+            return WatchJson(*about, "warning", *said, since, issue, known, code, seen)
         case NotKnown():
             code = EXIT_CODES[answer.question] if stands and not known else answer.exit_code
-            return WatchJson(*about, "unknown", answer.why, answer.where, answer.next_step, since, issue, known, code)
+            said = answer.why, answer.where, answer.next_step
+            return WatchJson(*about, "unknown", *said, since, issue, known, code, seen)
 
 
 def level(row: WatchJson) -> Literal["error", "warning"] | None:
     """How GitHub Actions annotates it: what a person has acknowledged is no error any more."""
     if row.state == "fine":
         return None
-    return "warning" if row.state == "warning" or row.acknowledged else "error"
+    return "warning" if row.acknowledged or (row.state == "warning" and not row.exit_code) else "error"
 
 
 def summary(rows: Sequence[WatchJson], did: str) -> str:
     """The step summary, as Markdown."""
     cells = (
-        f"| {row.state} | {_code(row.subject)} | {row.question} | {_code(row.reason)} | {_code(row.next_step)} |"
+        f"| {row.state} | {_code(row.subject)} | {row.question} | {_code(reason(row))} | {_code(row.next_step)} |"
         for row in rows
     )
     head = ["### gateway-bot watch", "", "| | of what | question | seen | next |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *cells, "", *([words(did), ""] if did else [])])
+    return "\n".join([*head, *cells, "", *([words(plain(did, 500)), ""] if did else [])])
+
+
+def reason(row: WatchJson) -> str:
+    """Why a row is as it is, with the alarm that stands all the same."""
+    return f"{plain(row.reason, 500)}; the alarm stands: {plain(row.stands, 400)}" if row.stands else row.reason
 
 
 def _section(alarm: Alarm) -> str:

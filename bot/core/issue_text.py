@@ -37,8 +37,8 @@ class Issue(msgspec.Struct, frozen=True):
     body: str
     is_open: bool
     labels: tuple[str, ...] = ()
-    by_insider: bool = False
-    """Whether a program or somebody who belongs to the repository opened it."""
+    by_program: bool = False
+    """Whether a program opened it, and no person."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -89,13 +89,14 @@ def room(body: str, topic: Topic, memory: bytes) -> int:
 def is_ours(issue: Issue, topic: Topic) -> bool:
     """Whether an issue is the one that the bot keeps.
 
-    Anybody can open an issue and write into it what he likes, but nobody from outside can label one. So the label
-    with the title or the part is proof; without the label, the part is, where an insider opened the issue.
+    Anybody can open an issue and write into it what he likes, but only who may triage can label one. So the label
+    with the title or the part is proof; without the label, the part is, where a program opened the issue. To belong
+    to the organisation is not enough: a closed issue with the right part silences an alarm.
     """
     there = part_of(issue.body, topic) is not None
     if topic.label in {label.lower() for label in issue.labels}:
         return there or issue.title == topic.title
-    return there and issue.title == topic.title and issue.by_insider
+    return there and issue.title == topic.title and issue.by_program
 
 
 def duplicate(issue: Issue, topic: Topic, first: int) -> str:
@@ -109,7 +110,7 @@ def is_duplicate(issue: Issue, topic: Topic) -> bool:
     part = part_of(issue.body, topic)
     try:
         return part is not None and msgspec.json.decode(part.memory, type=_Memory).duplicate_of > 0
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
 
 

@@ -137,7 +137,7 @@ def _what_to_do(plan: Plan, *, merges_itself: bool) -> str:
     pin, current = plan.candidate.pin, plan.current
     merge = f"- **Merge** to pin `{pin.ref}` in all places at once."
     if merges_itself:
-        merge += " GitHub does it by itself once the required checks have passed, as the settings allow."
+        merge += " The settings let GitHub do it: while auto-merge is on, when the required checks have passed."
     return (
         f"**What to do:**\n\n{merge}\n"
         "- **Close** to decline it: this version with this digest is not proposed again.\n"

@@ -6,6 +6,12 @@ from datetime import datetime
 
 import msgspec
 
+from bot.errors import ForgeError
+
+
+class NoWorkflow(ForgeError):
+    """The repository is there, and has no such workflow."""
+
 
 class Workflow(msgspec.Struct, frozen=True):
     """A workflow file; `state` is GitHub's word for whether it runs at all: `active`, `disabled_inactivity`, ..."""

@@ -11,11 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from bot.core.alarm import Alarm
+from bot.core.alarm import Alarm, Question
 from bot.core.gates import Gate
+from bot.core.issue_text import Issue
 from bot.core.model import Image, Policy
+from bot.core.moment import moment
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
-from bot.core.proposal.shown import PullRequest
+from bot.core.proposal.names import branch_name, is_ours, keeps
+from bot.core.proposal.shown import REBASE, Commit, PullRequest
 from bot.core.proposal.table import declined, opened
 from bot.core.runs import Run
 from bot.core.selection import Selection
@@ -32,7 +35,10 @@ _NOT_FOUND_OUT = frozenset({1, 4, 7})
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """An open proposal. `stopped`: its label keeps the bot away from it."""
+    """An open proposal. `stopped`: its label keeps the bot away from it.
+
+    `theirs`: the last commit on its branch is not the bot's; None where that is not known.
+    """
 
     number: int
     title: str
@@ -41,6 +47,7 @@ class Opened(msgspec.Struct, frozen=True):
     since: datetime | None
     draft: bool
     stopped: bool
+    theirs: bool | None = None
 
 
 class Cooling(msgspec.Struct, frozen=True):
@@ -92,8 +99,25 @@ class NotAsked(msgspec.Struct, frozen=True):
         return cls(what, plain(f"{error.where}: {error.what}", _SAID), plain(error.next_step, _SAID), error.exit_code)
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """An alarm that stands, and the open issue that says what to do about it."""
+
+    question: Question
+    subject: str
+    seen: str
+    since: datetime
+    number: int
+    issue: str
+    """Its address."""
+
+    @classmethod
+    def of(cls, alarm: Alarm, issue: Issue) -> Standing:
+        seen, subject = plain(alarm.seen, 500), plain(alarm.subject, 100)
+        return cls(alarm.question, subject, seen, alarm.since, issue.number, issue.url)
+
+
 class Status(msgspec.Struct, frozen=True):
-    """All images, the last run of the workflow that looks after them, and what is not known."""
+    """All images, the last run of the workflow that looks after them, the alarms that stand, and what is not known."""
 
     repository: str
     images: tuple[Row, ...]
@@ -102,6 +126,9 @@ class Status(msgspec.Struct, frozen=True):
     not_known: tuple[NotAsked, ...] = ()
     dashboard: str = ""
     """The address of the issue that says the same, where it was published."""
+    alarms: tuple[Standing, ...] = ()
+    no_workflow: bool = False
+    """Whether GitHub knows no workflow of that name, so that none has run."""
 
     @property
     def exit_code(self) -> int:
@@ -110,14 +137,23 @@ class Status(msgspec.Struct, frozen=True):
         return next((code for code in codes if code), 0)
 
 
-def row(image: Image, outcome: Outcome, pulls: Sequence[PullRequest] | NotAsked, alarms: Iterable[Alarm]) -> Row:
-    """Where an image stands. `pulls`: all from its branch, newest first, or why they are not known."""
+def row(
+    image: Image,
+    outcome: Outcome,
+    pulls: Sequence[PullRequest] | NotAsked,
+    alarms: Iterable[Standing],
+    head: Commit | NotAsked | None = None,
+) -> Row:
+    """Where an image stands. `pulls`: all from its branch, newest first, or why they are not known.
+
+    `head`: the last commit on its branch; None where there is no branch.
+    """
     shown = () if isinstance(pulls, NotAsked) else tuple(pulls)
     current, selection = outcome.current, outcome.selection
-    state, said, next_step = _state(outcome, pulls)
+    state, said, next_step = _state(outcome, pulls, head)
     alarm = next((alarm for alarm in alarms if alarm.subject == image.name and alarm.question != "schedule"), None)
     if alarm is not None and state != "unknown":
-        state, said, next_step = "alarm", plain(alarm.seen, _SAID), "The alarm issue says what to do."
+        state, said, next_step = "alarm", plain(alarm.seen, _SAID), f"What to do stands in #{alarm.number}."
     above = current.version if current is not None else None
     return Row(
         image=image.name,
@@ -128,16 +164,43 @@ def row(image: Image, outcome: Outcome, pulls: Sequence[PullRequest] | NotAsked,
         said=said,
         next_step=next_step,
         exit_code=_exit_code(outcome, pulls) if state == "unknown" else 0,
-        proposals=tuple(_opened(pull) for pull in shown if pull.is_open),
+        proposals=tuple(_opened(pull, head) for pull in shown if pull.is_open),
         cooling=_cooling(selection, image.policy) if selection is not None else None,
         passed_over=(*_declined(shown, above), *(_outside(selection, above) if selection else ())),
     )
 
 
-def _state(outcome: Outcome, pulls: Sequence[PullRequest] | NotAsked) -> tuple[State, str, str]:
+def merged_gaps(found: Iterable[NotAsked]) -> tuple[NotAsked, ...]:
+    """What one error leaves unknown as one."""
+    whats: dict[tuple[str, str, int], list[str]] = {}
+    for each in found:
+        whats.setdefault((each.why, each.next_step, each.exit_code), []).append(each.what)
+    return tuple(NotAsked(", ".join(what), *rest) for rest, what in whats.items())
+
+
+def is_theirs(head: Commit | NotAsked | None, pulls: Sequence[PullRequest]) -> bool:
+    """Whether the bot leaves the branch alone, as far as its last commit tells.
+
+    Nobody may have asked it to go on, and what was merged or withdrawn may still be there. It is a hint: where only
+    the base was merged into the branch, the bot knows its own work behind that.
+    """
+    if not isinstance(head, Commit):
+        return False
+    last = opened(pulls) or next(iter(pulls), None)
+    if last is not None and last.to_rebase:
+        return False
+    if last is not None and last.is_open:
+        return not is_ours(head)
+    settled = any(pull.head_sha == head.sha for pull in pulls if pull.merged or pull.withdrawn)
+    return not settled and (not is_ours(head) or keeps(head))
+
+
+def _state(
+    outcome: Outcome, pulls: Sequence[PullRequest] | NotAsked, head: Commit | NotAsked | None
+) -> tuple[State, str, str]:
     match outcome:
         case Plan():
-            return _of_plan(outcome, pulls)
+            return _of_plan(outcome, pulls, head)
         case Blocked():
             reason, step = plain(outcome.reason, _SAID), plain(outcome.next_step, _SAID)
             if outcome.exit_code in _NOT_FOUND_OUT:
@@ -154,24 +217,48 @@ def _state(outcome: Outcome, pulls: Sequence[PullRequest] | NotAsked) -> tuple[S
             return "current", "", ""
 
 
-def _of_plan(plan: Plan, pulls: Sequence[PullRequest] | NotAsked) -> tuple[State, str, str]:
-    ref, digest = plan.candidate.pin.ref, plan.candidate.pin.digest
+def _of_plan(
+    plan: Plan, pulls: Sequence[PullRequest] | NotAsked, head: Commit | NotAsked | None
+) -> tuple[State, str, str]:
+    ref = plan.candidate.pin.ref
     if isinstance(pulls, NotAsked):
         if pulls.exit_code:
-            return "unknown", f"{ref} is there; whether it is proposed is not known: {pulls.why}", pulls.next_step
-        return "due", f"{ref}; whether it is proposed was not asked", "gateway-bot propose"
-    pull = opened(pulls)
+            return "unknown", f"{ref} is there; whether it is proposed is not known", pulls.next_step
+        return "due", f"{ref}; whether it is proposed was not asked", pulls.next_step
+    pull, refusal = opened(pulls), declined(pulls, plan.candidate.pin.digest)
     if pull is not None:
-        other = pull.part.ref if pull.part is not None and pull.digest != digest else ""
-        moves = f", which says {plain(other, 60)}" if other else ""
-        if pull.stopped:
-            return "proposed", f"in #{pull.number}{moves}, stopped by its label", f"Decide on #{pull.number}."
-        moves = f"{moves}: the next run moves it to {ref}" if other else ""
-        return "proposed", f"in #{pull.number}{moves}", f"Review #{pull.number}."
-    refusal = declined(pulls, digest)
+        return _of_open(plan, pull, refusal, head, theirs=is_theirs(head, pulls))
     if refusal is not None:
         return "declined", f"{ref} in #{refusal.number}", ""
+    if is_theirs(head, pulls):
+        name, last = branch_name(plan.image.name), next(iter(pulls), None)
+        step = f"Delete branch {name} to let the bot go on"
+        asks = f", or give #{last.number} the label `{REBASE}`" if last is not None else ""
+        return "due", f"{ref} is not proposed: the last commit on {name} is not the bot's", f"{step}{asks}."
     return "due", f"{ref} is not proposed yet", "The next run proposes it, if every gate passes: gateway-bot propose."
+
+
+def _of_open(
+    plan: Plan, pull: PullRequest, refusal: PullRequest | None, head: Commit | NotAsked | None, *, theirs: bool
+) -> tuple[State, str, str]:
+    number, ref = f"#{pull.number}", plan.candidate.pin.ref
+    other = pull.part.ref if pull.part is not None and pull.digest != plan.candidate.pin.digest else ""
+    said = f"in {number}, which says {plain(other, 60)}" if other else f"in {number}"
+    if pull.stopped:
+        return "proposed", f"{said}, stopped by its label", f"Decide on {number}."
+    if other and refusal is not None:
+        return "proposed", f"{said}; {ref} was declined in #{refusal.number}", f"Review {number}."
+    if theirs:
+        return (
+            "proposed",
+            f"{said}; the last commit on its branch is not the bot's, so the bot leaves it",
+            f"Merge {number}, or give it the label `{REBASE}`: the bot then goes on, on top of that commit.",
+        )
+    if not other:
+        return "proposed", said, f"Review {number}."
+    if isinstance(head, NotAsked):
+        return "proposed", f"{said}; whether the bot may move it to {ref} is not known", f"Review {number}."
+    return "proposed", f"{said}: the next run moves it to {ref}", f"Review {number}."
 
 
 def _newest(outcome: Outcome) -> str:
@@ -193,9 +280,11 @@ def _has_moved(gates: Iterable[Gate]) -> bool:
     return any(gate.name == "pinned-tag" and gate.refuses and gate.evidence.startswith("moved tag") for gate in gates)
 
 
-def _opened(pull: PullRequest) -> Opened:
-    ref = pull.part.ref if pull.part else ""
-    return Opened(pull.number, plain(pull.title, 200), pull.url, plain(ref, 60), pull.created, pull.draft, pull.stopped)
+def _opened(pull: PullRequest, head: Commit | NotAsked | None) -> Opened:
+    ref = plain(pull.part.ref, 60) if pull.part else ""
+    theirs = not is_ours(head) if isinstance(head, Commit) and head.sha == pull.head_sha else None
+    since = moment(pull.created)
+    return Opened(pull.number, plain(pull.title, 200), pull.url, ref, since, pull.draft, pull.stopped, theirs)
 
 
 def _cooling(selection: Selection, policy: Policy) -> Cooling | None:

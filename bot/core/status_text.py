@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from textwrap import wrap
+from typing import Literal
 
 from bot.core.issue_text import Topic
 from bot.core.notes.inline import words
@@ -19,9 +20,12 @@ from bot.core.text import plain
 
 DASHBOARD = Topic("dashboard", "gateway-bot-dashboard", "gateway-bot: dashboard")
 
+Place = Literal["pull", "issues"]
+
 _WIDTH = 100
 _COLUMNS = (24, 20, 20)
 _EXPLAINED: frozenset[State] = frozenset({"alarm", "blocked", "not ready", "unknown"})
+_NAME_IT = "name the one that runs by itself: workflow, in the table [watch] of gateway-bot.toml"
 _MARKS: dict[State, str] = {
     "current": "✅",
     "due": "⬆️",
@@ -40,25 +44,34 @@ def terminal(status: Status) -> str:
     rows = [("image", "pin", "newest", "state")]
     rows += [(row.image, row.ref or "?", row.newest or "?", row.in_words) for row in status.images]
     widths = [min(max(len(plain(row[column], limit)) for row in rows), limit) for column, limit in enumerate(_COLUMNS)]
-    lines = [_aligned(row, widths) for row in rows]
-    for title, found in _sections(status):
+    left = _WIDTH - sum(widths) - 2 * len(widths)
+    lines = [_aligned(row, widths, left) for row in rows]
+    for title, found in _sections(status, left):
         lines += ["", title]
         for line in found:
             lines += _wrapped(line)
     return "\n".join(lines)
 
 
+def dashboard(status: Status, room: int = 60_000) -> str:
+    """What the dashboard issue says, in at most `room` characters."""
+    head = "`gateway-bot status --publish` keeps this text current. Your own words above or below it stay."
+    foot = "Close this issue if you do not want it."
+    return "\n\n".join((head, markdown(status, room - len(head) - len(foot) - 4), foot))
+
+
 def markdown(status: Status, room: int = 60_000, home: str = "..") -> str:
-    """What the dashboard says, in at most `room` characters. `home` is where the repository is.
+    """The status in at most `room` characters. `home` is where the repository is.
 
     A relative address leaves no trace on a pull request, as one that names the repository would.
     """
-    head = "`gateway-bot status --publish` keeps this text current. Your own words above or below it stay."
     parts = (
+        _listed("Alarms", [_linked(line, home, "issues") for line in _alarms(status)]),
+        _listed("Next", [_linked(line, home, kind) for line, kind in _next(status)]),
         _listed(
             "Open proposals",
             [
-                _linked(f"{row.image}: #{p.number} {_of(p)}", home) + f" {words(p.title)}"
+                _linked(f"{row.image}: #{p.number} {_of(p)}", home) + f": {_cell(p.title)}"
                 for row, p in _proposals(status)
             ],
         ),
@@ -69,13 +82,12 @@ def markdown(status: Status, room: int = 60_000, home: str = "..") -> str:
         ),
         _listed("Not known", [_cell(f"{missing.what}: {missing.why}") for missing in status.not_known]),
         _runs(status, home),
-        "Close this issue if you do not want it.",
     )
     rest = "\n\n".join(filter(None, parts))
     if len(rest) > room // 2:
         rest = f"{rest[: room // 2].rpartition(chr(10))[0]}\n\nThere is more: `gateway-bot status` shows all of it."
     table = ["| image | pin | newest allowed | state |", "|---|---|---|---|"]
-    left = room - len(head) - len(rest) - 200
+    left = room - len(rest) - 200
     for number, row in enumerate(status.images):
         line = _row(row, home)
         left -= len(line) + 1
@@ -83,7 +95,7 @@ def markdown(status: Status, room: int = 60_000, home: str = "..") -> str:
             table.append(f"| and {len(status.images) - number} more | | | |")
             break
         table.append(line)
-    return "\n\n".join((head, "\n".join(table), rest))
+    return "\n\n".join(("\n".join(table), rest))
 
 
 def _wrapped(line: str) -> list[str]:
@@ -98,16 +110,19 @@ def _wrapped(line: str) -> list[str]:
     )
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def _aligned(row: Sequence[str], widths: Sequence[int], left: int) -> str:
     cells = [f"{plain(cell, width):<{width}}" for cell, width in zip(row, widths, strict=False)]
-    said = plain(row[-1], _WIDTH - sum(widths) - 2 * len(widths))
-    return "  ".join((*cells, said))
+    return "  ".join((*cells, plain(row[-1], left)))
 
 
-def _sections(status: Status) -> Iterable[tuple[str, list[str]]]:
+def _sections(status: Status, left: int) -> Iterable[tuple[str, list[str]]]:
+    """What the table does not say, or not to its end: it has `left` columns for the state."""
     images = status.images
+    alarmed = {alarm.subject for alarm in status.alarms if alarm.question != "schedule"}
+    why = [row for row in images if row.image not in alarmed]
     found = (
-        ("why", [f"{row.image}: {row.said}" for row in images if row.state in _EXPLAINED]),
+        ("alarms", [*_alarms(status), *dict.fromkeys(alarm.issue for alarm in status.alarms)]),
+        ("why", [f"{row.image}: {row.said}" for row in why if row.state in _EXPLAINED or len(row.in_words) > left]),
         (
             "open proposals",
             [
@@ -120,7 +135,7 @@ def _sections(status: Status) -> Iterable[tuple[str, list[str]]]:
         ("passed over on purpose", [f"{row.image} {p.ref}: {p.reason}" for row in images for p in row.passed_over]),
         ("last run", [_last_run(status)]),
         ("not known", [f"{missing.what}: {missing.why}" for missing in status.not_known]),
-        ("next", [f"{row.image}: {row.next_step}" for row in images if row.next_step]),
+        ("next", [line for line, _ in _next(status)]),
     )
     return ((title, lines) for title, lines in found if lines)
 
@@ -129,8 +144,32 @@ def _proposals(status: Status) -> list[tuple[Row, Opened]]:
     return [(row, pull) for row in status.images for pull in row.proposals]
 
 
+def _alarms(status: Status) -> list[str]:
+    return [f"#{a.number} {a.subject}: {short(a.seen)} (alarm since {_moment(a.since)})" for a in status.alarms]
+
+
+def _next(status: Status) -> list[tuple[str, Place]]:
+    """Each step once, with all that it is for; and where the numbers in it lead."""
+    steps: dict[tuple[str, Place], list[str]] = {}
+    for row in status.images:
+        steps.setdefault((row.next_step, "issues" if row.state == "alarm" else "pull"), []).append(row.image)
+    for missing in status.not_known:
+        whom = steps.setdefault((missing.next_step, "pull"), [])
+        if not whom:  # an image that waits for the same is named already
+            whom.append(missing.what)
+    return [(f"{_few(whom)}: {step}", place) for (step, place), whom in steps.items() if step]
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names)  # noqa: PLR2004 - a line
+
+
 def _of(pull: Opened) -> str:
-    marks = [*(["draft"] if pull.draft else []), *(["stopped by its label"] if pull.stopped else [])]
+    marks = [
+        *(["draft"] if pull.draft else []),
+        *(["stopped by its label"] if pull.stopped else []),
+        *(["with somebody's commit"] if pull.theirs else []),
+    ]
     return ", ".join((f"since {_day(pull.since)}", *marks))
 
 
@@ -140,16 +179,19 @@ def _cooling(status: Status) -> list[str]:
 
 def _last_run(status: Status) -> str:
     run = status.last_run
+    if status.no_workflow:
+        return f"{status.workflow}: there is no such workflow; {_NAME_IT}"
     if run is None:
         return f"{status.workflow}: none is known"
     return f"{status.workflow}: {_moment(run.started)}, {plain(run.state, 40)}, {plain(run.url, 300)}"
 
 
 def _row(row: Row, home: str) -> str:
-    pin = f"`{row.ref}` `{short(row.digest)}`" if row.ref else "?"
+    pin = f"{_code(row.ref)} {_code(short(row.digest))}" if row.ref else "?"
     newest = _cell(row.newest) if row.newest else "?"
-    said = _linked(row.in_words, home) if row.state in {"proposed", "declined"} else _cell(row.in_words)
-    return f"| **{row.image}** | {pin} | {newest} | {_MARKS[row.state]} {said} |"
+    text = short(row.in_words)
+    said = _linked(text, home) if row.state in {"proposed", "declined", "due"} else _cell(text)
+    return f"| **{_cell(row.image)}** | {pin} | {newest} | {_MARKS[row.state]} {said} |"
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:
@@ -157,6 +199,8 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 
 def _runs(status: Status, home: str) -> str:
+    if status.no_workflow:
+        return f"There is no workflow {_code(status.workflow)}: {_NAME_IT}"
     ended = f"ended with {_cell(status.last_run.state)}" if status.last_run is not None else "is not known"
     return f"The last run of [{status.workflow}]({home}/actions/workflows/{status.workflow}) {ended}."
 
@@ -166,9 +210,13 @@ def _cell(text: str) -> str:
     return words(plain(text, 500))
 
 
-def _linked(text: str, home: str) -> str:
-    """The same, with the numbers of pull requests as links."""
-    return re.sub(r"\N{FULLWIDTH NUMBER SIGN}([0-9]{1,10})", rf"[\\#\1]({home}/pull/\1)", _cell(text))
+def _linked(text: str, home: str, place: Place = "pull") -> str:
+    """The same, with the numbers of pull requests, or of issues, as links."""
+    return re.sub(r"\N{FULLWIDTH NUMBER SIGN}([0-9]{1,10})", rf"[\\#\1]({home}/{place}/\1)", _cell(text))
+
+
+def _code(text: str) -> str:
+    return f"`{plain(text, 200).replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _day(when: datetime | None) -> str:

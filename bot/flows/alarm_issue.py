@@ -10,7 +10,6 @@ import msgspec
 from bot.core import alarm_text
 from bot.core.alarm import (
     ALARM,
-    BEGINNING,
     Action,
     Alarm,
     Answer,
@@ -27,6 +26,7 @@ from bot.core.alarm import (
     to_tell,
 )
 from bot.core.issue_text import Issue, State, part_of, room
+from bot.core.moment import BEGINNING
 from bot.errors import BotError, ForgeError
 from bot.flows.one_issue import Issues, find, open_one, rewrite
 
@@ -52,6 +52,16 @@ class Kept(msgspec.Struct, frozen=True):
         return self.issue is not None and not self.issue.is_open
 
 
+class _Change(msgspec.Struct, frozen=True):
+    """What the issue is to remember and to be, and what is said of that."""
+
+    memory: Memory
+    did: str
+    comment: str = ""
+    mark: str = ""
+    state: State | None = None
+
+
 def keep(answers: Sequence[Answer], issues: Issues, tell: Tell | None, repository: str, now: datetime) -> Kept:
     """Bring the alarm issue to what was found, then tell the webhook what it does not know. Raises BotError.
 
@@ -67,15 +77,25 @@ def keep(answers: Sequence[Answer], issues: Issues, tell: Tell | None, repositor
         if issue is None or isinstance(action, Leave):
             kept = Kept(issue, there) if isinstance(action, Leave) else _opened(there, issues, now)
             return _told(kept, issues, tell, repository)
+        change = _change(action, memory, there, now)
         fresh = issues.read(issue.number)
-        if fresh is not None and (remembered(fresh), fresh.is_open) == (memory, issue.is_open):
-            return _told(_changed(action, fresh, memory, there, issues, now), issues, tell, repository)
+        if change.comment and _is_as_decided(fresh, issue):
+            since = max(memory.changed, BEGINNING) - _MARGIN
+            issues.comment_once(issue.number, change.comment, change.mark, since)
+            fresh = issues.read(issue.number)  # a comment takes its time: what a person wrote or closed meanwhile stays
+        if fresh is not None and _is_as_decided(fresh, issue):
+            return _told(_written(change, fresh, issues), issues, tell, repository)
         issue = fresh if fresh is not None else find(issues, ALARM, needed=alarmed)
     raise ForgeError(
         "somebody else keeps changing the alarm issue",
         where=issue.url if issue is not None else repository,
         next_step="Nothing was overwritten. Run it again when the other run is done.",
     )
+
+
+def _is_as_decided(fresh: Issue | None, decided: Issue) -> bool:
+    """Whether nothing has changed by which it was decided; other words of a person's do not matter."""
+    return fresh is not None and (remembered(fresh), fresh.is_open) == (remembered(decided), decided.is_open)
 
 
 def _opened(there: tuple[Alarm, ...], issues: Issues, now: datetime) -> Kept:
@@ -85,28 +105,28 @@ def _opened(there: tuple[Alarm, ...], issues: Issues, now: datetime) -> Kept:
     return Kept(made, there, f"#{made.number} is open for it")
 
 
-def _changed(
-    action: Action, issue: Issue, before: Memory, there: tuple[Alarm, ...], issues: Issues, now: datetime
-) -> Kept:
-    """First the comment, which is made once however often it is tried; then everything else in one write."""
+def _change(action: Action, before: Memory, there: tuple[Alarm, ...], now: datetime) -> _Change:
     memory = Memory(there, before.turn + 1, now, before.told)
     mark = f"<!-- gateway-bot:alarm:{memory.turn}:{fingerprint(there)} -->"
-    state: State | None = None
-    comment, did = "", "updated"
     match action:
         case Reopen():
             comment = alarm_text.news(alarm_text.unknown_before(there, before.alarms), mark)
-            state, did = "open", "opened again"
+            return _Change(memory, "opened again", comment, mark, "open")
         case Close():
-            comment = alarm_text.over(before.alarms, now, mark)
-            state, did = "completed", "closed, since it is over"
+            over = alarm_text.over(before.alarms, now, mark)
+            return _Change(memory, "closed, since it is over", over, mark, "completed")
         case Update(news) if news:
-            comment = alarm_text.news(news, mark)
-    if comment:
-        issues.comment_once(issue.number, comment, mark, max(before.changed, BEGINNING) - _MARGIN)
-    encoded = to_keep(memory)
-    text = alarm_text.issue_text(memory, room(issue.body, ALARM, encoded))
-    return Kept(rewrite(issues, issue, ALARM, encoded, text, state), there, f"#{issue.number} {did}")
+            return _Change(memory, "updated", alarm_text.news(news, mark), mark)
+        case _:
+            return _Change(memory, "updated")
+
+
+def _written(change: _Change, issue: Issue, issues: Issues) -> Kept:
+    """Everything but the comment, in one write."""
+    encoded = to_keep(change.memory)
+    text = alarm_text.issue_text(change.memory, room(issue.body, ALARM, encoded))
+    kept = rewrite(issues, issue, ALARM, encoded, text, change.state)
+    return Kept(kept, change.memory.alarms, f"#{issue.number} {change.did}")
 
 
 def _told(kept: Kept, issues: Issues, tell: Tell | None, repository: str) -> Kept:

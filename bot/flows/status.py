@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from bot.core.alarm import ALARM, Alarm, remembered
+from bot.core.alarm import ALARM, remembered
 from bot.core.issue_text import Issue, is_ours, part_of, room
 from bot.core.model import Image
-from bot.core.proposal.shown import PullRequest
-from bot.core.runs import Run
-from bot.core.status import NotAsked, Status, row
-from bot.core.status_text import DASHBOARD, markdown
+from bot.core.plan import Outcome, Plan
+from bot.core.proposal.names import BRANCHES, branch_name
+from bot.core.proposal.shown import Commit, PullRequest
+from bot.core.proposal.table import declined, opened
+from bot.core.runs import NoWorkflow, Run
+from bot.core.status import NotAsked, Standing, Status, merged_gaps, row
+from bot.core.status_text import DASHBOARD, dashboard
 from bot.errors import BotError
 from bot.flows.abreast import abreast
 from bot.flows.one_issue import Issues, find, open_one, rewrite
 from bot.flows.upgrade import Ground, plan
 
 _NOTHING = b"{}"
-_NOBODY = "There is no GITHUB_TOKEN and GITHUB_REPOSITORY: set both to see proposals, runs and alarms."
+_Answer = TypeVar("_Answer")
+
+Pulls = Sequence[PullRequest] | NotAsked
+Head = Commit | NotAsked | None
 
 
 class Runs(Protocol):
@@ -29,39 +36,37 @@ class Runs(Protocol):
     def last(self, file: str, **only: str) -> Run | None: ...
 
 
+class Branches(Protocol):
+    """The repository's branches, as far as they tell whether the bot may move one."""
+
+    def branches(self, prefix: str) -> frozenset[str]: ...
+
+    def head(self, branch: str) -> Commit | None: ...
+
+    def commit_of(self, sha: str) -> Commit: ...
+
+
 class Shown(msgspec.Struct, frozen=True):
     """What the repository on GitHub is asked by."""
 
     proposals: Callable[[str], Sequence[PullRequest]]
     """All pull requests from an image's branch, newest first, by the image's name."""
+    branches: Branches
     runs: Runs
     issues: Issues
 
 
-def look(images: Sequence[Image], ground: Ground, shown: Shown | None, workflow: str, repository: str) -> Status:
-    """Every image by the decision alone, with what GitHub shows where there is somebody to ask."""
-    missing: list[NotAsked] = []
-    run: Run | None = None
-    alarms: tuple[Alarm, ...] = ()
-    if shown is None:
-        missing.append(NotAsked("proposals, runs and alarms", "nobody was asked", _NOBODY, 0))
-    else:
-        try:
-            run = shown.runs.last(workflow, status="completed")
-        except BotError as error:
-            missing.append(NotAsked.by(error, "the last run"))
-        try:
-            alarms = _alarms(shown.issues)
-        except BotError as error:
-            missing.append(NotAsked.by(error, "alarms"))
-    rows = []
+def look(images: Sequence[Image], ground: Ground, shown: Shown | NotAsked, workflow: str, repository: str) -> Status:
+    """Every image by the decision alone, with what GitHub shows; `shown` may say why nobody was asked."""
+    missing: list[NotAsked] = [shown] if isinstance(shown, NotAsked) else []
+    run, no_workflow = _last_run(shown, workflow, missing)
+    alarms = _alarms(shown, missing)
     outcomes = abreast(lambda image: plan(image, ground, None, proving=False), images)
-    for image, outcome in zip(images, outcomes, strict=True):
-        pulls = _pulls(image, shown)
-        if isinstance(pulls, NotAsked) and pulls.exit_code:
-            missing.append(pulls)
-        rows.append(row(image, outcome, pulls, alarms))
-    return Status(repository, tuple(rows), workflow, run, tuple(missing))
+    found = [(image, outcome, _pulls(image, shown, missing)) for image, outcome in zip(images, outcomes, strict=True)]
+    heads = _heads(found, shown, missing)
+    rows = [row(image, outcome, pulls, alarms, heads.get(image.name)) for image, outcome, pulls in found]
+    gaps = merged_gaps(missing)
+    return Status(repository, tuple(rows), workflow, run, gaps, alarms=alarms, no_workflow=no_workflow)
 
 
 def publish(status: Status, issues: Issues) -> tuple[Status, str]:
@@ -74,11 +79,14 @@ def publish(status: Status, issues: Issues) -> tuple[Status, str]:
         issue = open_one(issues, DASHBOARD, _NOTHING, _text(status, None))
         return msgspec.structs.replace(status, dashboard=issue.url), f"the dashboard is #{issue.number}"
     done = msgspec.structs.replace(status, dashboard=issue.url)
+    closed = f"the dashboard, #{issue.number}, was closed by a person, so it is left: open it again to have it"
     if not issue.is_open:
-        return done, f"the dashboard, #{issue.number}, was closed by a person, so it is left: open it again to have it"
+        return done, closed
     if _says(issue, status):
         return done, f"the dashboard, #{issue.number}, says the same"
     fresh = issues.read(issue.number) or issue  # with a person's newest words
+    if not fresh.is_open:
+        return done, closed
     rewrite(issues, fresh, DASHBOARD, _NOTHING, _text(status, fresh))
     return done, f"the dashboard, #{issue.number}, was updated"
 
@@ -89,21 +97,74 @@ def _says(issue: Issue, status: Status) -> bool:
 
 
 def _text(status: Status, issue: Issue | None) -> str:
-    return markdown(status, room(issue.body if issue is not None else "", DASHBOARD, _NOTHING))
+    return dashboard(status, room(issue.body if issue is not None else "", DASHBOARD, _NOTHING))
 
 
-def _pulls(image: Image, shown: Shown | None) -> Sequence[PullRequest] | NotAsked:
-    if shown is None:
-        return NotAsked(f"proposals of {image.name}", "nobody was asked", _NOBODY, 0)
+def _last_run(shown: Shown | NotAsked, workflow: str, missing: list[NotAsked]) -> tuple[Run | None, bool]:
+    """The last run that came to its end, and whether there is no such workflow."""
+    try:
+        return (None if isinstance(shown, NotAsked) else shown.runs.last(workflow, status="completed")), False
+    except NoWorkflow:
+        return None, True
+    except BotError as error:
+        missing.append(NotAsked.by(error, "the last run"))
+        return None, False
+
+
+def _alarms(shown: Shown | NotAsked, missing: list[NotAsked]) -> tuple[Standing, ...]:
+    """Those of the open alarm issue; of two, the one that `watch` keeps."""
+    if isinstance(shown, NotAsked):
+        return ()
+    try:
+        there = [issue for issue in shown.issues.labelled(ALARM.label) if issue.is_open and is_ours(issue, ALARM)]
+    except BotError as error:
+        missing.append(NotAsked.by(error, "alarms"))
+        return ()
+    issue = min(there, key=lambda issue: issue.number, default=None)
+    return tuple(Standing.of(alarm, issue) for alarm in remembered(issue).alarms) if issue is not None else ()
+
+
+def _pulls(image: Image, shown: Shown | NotAsked, missing: list[NotAsked]) -> Pulls:
+    if isinstance(shown, NotAsked):
+        return shown
     try:
         return shown.proposals(image.name)
     except BotError as error:
-        return NotAsked.by(error, f"proposals of {image.name}")
+        missing.append(NotAsked.by(error, f"proposals of {image.name}"))
+        return missing[-1]
 
 
-def _alarms(issues: Issues) -> tuple[Alarm, ...]:
-    """Those of the open alarm issue."""
-    for issue in issues.labelled(ALARM.label):
-        if issue.is_open and is_ours(issue, ALARM):
-            return remembered(issue).alarms
-    return ()
+def _heads(
+    found: Sequence[tuple[Image, Outcome, Pulls]], shown: Shown | NotAsked, missing: list[NotAsked]
+) -> dict[str, Head]:
+    """The last commit on each branch that the bot would move, by the image's name: `propose` leaves a person's.
+
+    One request for every open proposal, and one for all images that have none: there may be a branch all the same.
+    """
+    heads: dict[str, Head] = {}
+    if isinstance(shown, NotAsked):
+        return heads
+    branches, unproposed = shown.branches, []
+    for image, outcome, pulls in found:
+        if isinstance(pulls, NotAsked):
+            continue
+        pull = opened(pulls)
+        if pull is not None and not pull.stopped and not pull.to_rebase:
+            ask = partial(branches.commit_of, pull.head_sha)
+            heads[image.name] = _known(ask, f"whose commit is the last of #{pull.number}", missing)
+        elif pull is None and isinstance(outcome, Plan) and declined(pulls, outcome.candidate.pin.digest) is None:
+            unproposed.append(image.name)
+    there = _known(partial(branches.branches, BRANCHES), "the bot's branches", missing) if unproposed else frozenset()
+    for name in unproposed:
+        branch = branch_name(name)
+        if not isinstance(there, NotAsked) and branch in there:
+            heads[name] = _known(partial(branches.head, branch), f"whose commit is the last of {branch}", missing)
+    return heads
+
+
+def _known(ask: Callable[[], _Answer], what: str, missing: list[NotAsked]) -> _Answer | NotAsked:
+    try:
+        return ask()
+    except BotError as error:
+        missing.append(NotAsked.by(error, what))
+        return missing[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +12,11 @@ from bot.adapters.http import new_client
 from bot.adapters.issues import Issues
 from bot.core.alarm import ALARM, Alarm, fingerprint, remembered
 from bot.embedded.github import Issue as StoredIssue
+from bot.embedded.github.issue_forms import issue_form
 from bot.embedded.server import Fault, Response
 from bot.flows.alarm_issue import keep
 from tests.flows.alarms import (
+    PATH,
     Chat,
     chat,
     die_at,
@@ -41,7 +44,7 @@ def test_another_kind_of_alarm_is_told_in_one_comment(watched: Town) -> None:
 
     issue = the_issue(watched)
     assert "switched off" in issue.body
-    assert "re-pushed" in issue.body
+    assert "answers with" in issue.body
     assert ["switched off" in comment.body for comment in issue.comments] == [True]
     assert codes == [5, 5, 5]
 
@@ -100,7 +103,7 @@ def test_an_issue_that_a_person_closed_is_acknowledged_until_there_is_something_
     assert (known.code, rows(known)["pinned-tag"]["acknowledged"]) == (0, True)
     assert after == before
     assert len(the_issue(watched).comments) == 1
-    assert "re-pushed" not in the_issue(watched).comments[0].body
+    assert "answers with" not in the_issue(watched).comments[0].body
     assert run.code == 5
 
 
@@ -192,6 +195,53 @@ def test_a_strangers_issue_with_the_bots_part_silences_nothing(watched: Town, st
     assert run.code == 5
 
 
+@pytest.mark.parametrize("association", ["OWNER", "MEMBER", "COLLABORATOR"])
+def test_an_issue_of_somebody_in_the_organisation_who_may_not_label_silences_nothing(
+    watched: Town, association: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bot.embedded.github.issues.issue_form",
+        lambda call, issue: issue_form(call, issue) | {"author_association": association},
+    )
+    move(watched)
+    watched.run("watch")
+    part = the_issue(watched).body
+    stored = watched.github.repositories[DOWNSTREAM].issues
+    stored.clear()
+    watched.github.act(DOWNSTREAM, "POST", "/issues", {"title": ALARM.title, "body": part}, by="mallory")
+    watched.github.close(DOWNSTREAM, 1, by="mallory")
+
+    run = watched.run("watch")
+
+    assert [(issue.author.login, issue.state) for issue in issues(watched)] == [
+        ("mallory", "closed"),
+        ("gateway-bot[bot]", "open"),
+    ]
+    assert run.code == 5
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00", "2026-08-20T12:00:00"])
+@pytest.mark.parametrize("name", ["since", "changed"])
+def test_a_memory_that_a_person_edited_to_a_time_that_cannot_be_is_made_anew(
+    watched: Town, name: str, since: str
+) -> None:
+    move(watched)
+    watched.run("watch")
+    good = the_issue(watched).body
+    bad = good.replace(f'"{name}":"2026-08-20T12:00:00Z"', f'"{name}":"{since}"')
+    watched.github.edit_pull(DOWNSTREAM, 1, body=bad)
+    seen = watched.run("status")
+    mended = watched.run("watch")
+
+    run = watched.run("watch")
+
+    assert bad != good
+    assert "a bug" not in f"{seen.out}{seen.err}{mended.out}{mended.err}"
+    assert remembered(shown(the_issue(watched))).alarms[0].since == NOW
+    assert "stays open" in run.out
+    assert (seen.code, mended.code, run.code) == (0, 5, 5)
+
+
 def test_a_removed_image_takes_its_alarm_with_it(watched: Town) -> None:
     settings = watched.text("gateway-bot.toml")
     watched.write("gateway-bot.toml", settings + SECOND.format(registry=watched.image))
@@ -255,6 +305,51 @@ def test_two_runs_at_once_end_in_one_issue(watched: Town) -> None:
     assert [(issue.state, issue.state_reason) for issue in issues(watched)][1:] == [("closed", "not_planned")]
     assert "This is #1" in issues(watched)[1].body
     assert runs == [5, 5]
+
+
+def after_the_comment(town: Town, act: Callable[[], object]) -> None:
+    """A person acts once a comment has been written."""
+    left = [1]
+
+    def intercept(_: str, path: str) -> Fault | None:
+        commented = any(e.method == "POST" and e.path.endswith("/comments") for e in town.github.exchanges)
+        if commented and left and path.startswith(PATH):
+            left.clear()
+            act()
+        return None
+
+    town.github.exchanges.clear()
+    town.github.intercept = intercept
+
+
+def test_what_a_person_writes_while_the_bot_comments_stays(watched: Town) -> None:
+    move(watched)
+    watched.run("watch")
+    body = the_issue(watched).body
+    mend(watched)
+    after_the_comment(watched, lambda: watched.github.edit_pull(DOWNSTREAM, 1, body=f"It was Anna.\n\n{body}"))
+
+    run = watched.run("watch")
+
+    issue = issues(watched)[0]
+    assert issue.body.startswith("It was Anna.\n")
+    assert "All is well again" in issue.body
+    assert (issue.state, len(issue.comments), run.code) == ("closed", 1, 0)
+
+
+def test_an_issue_that_a_person_closes_while_the_bot_comments_is_not_closed_again(watched: Town) -> None:
+    move(watched)
+    watched.run("watch")
+    mend(watched)
+    after_the_comment(watched, lambda: watched.github.close(DOWNSTREAM, 1))
+
+    run = watched.run("watch")
+
+    issue = issues(watched)[0]
+    edits = [json.loads(e.body) for e in watched.github.exchanges if e.method == "PATCH"]
+    assert [set(edit) for edit in edits] == [{"body"}]
+    assert remembered(shown(issue)).alarms == ()
+    assert (issue.state, len(issue.comments), run.code) == ("closed", 1, 0)
 
 
 def another_turn(issue: StoredIssue) -> None:

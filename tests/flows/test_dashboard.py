@@ -58,6 +58,8 @@ def test_the_dashboard_is_what_markdown_prints(watched: Town) -> None:
     run = watched.run("status", "--markdown")
 
     assert run.out.strip() in dashboard(watched).body
+    assert "- agentgateway: The next run proposes it, if every gate passes" in run.out
+    assert ("Close this issue" in dashboard(watched).body, "Close this issue" in run.out) == (True, False)
 
 
 def test_what_a_person_wrote_beside_the_dashboard_stays(watched: Town) -> None:
@@ -95,6 +97,23 @@ def test_a_dashboard_that_a_person_closed_stays_closed_until_they_open_it(watche
     assert "was closed by a person" in closed.err
     assert "proposed" in dashboard(watched).body
     assert (closed.code, run.code, len(issues(watched))) == (0, 0, 1)
+
+
+def test_a_dashboard_that_a_person_closes_meanwhile_is_left(watched: Town) -> None:
+    watched.run("status", "--publish")
+    watched.run("propose")
+    before = writes(watched)
+
+    def closing(method: str, path: str) -> None:
+        if method == "GET" and path.endswith("/issues/1"):
+            watched.github.close(DOWNSTREAM, 1)
+
+    watched.github.intercept = closing
+
+    run = watched.run("status", "--publish")
+
+    assert writes(watched) == before
+    assert "was closed by a person" in run.err
 
 
 def test_a_dashboard_without_its_label_is_not_opened_twice(watched: Town) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from bot.embedded.server import Fault, Response
-from tests.flows.alarms import move, watched, writes
+from tests.flows.alarms import move, switch, watched, writes
 from tests.flows.conftest import DOWNSTREAM, NOW, SIGNATURE, UPSTREAM, Gated, Run, Town
+from tests.flows.test_identity import AppTown, app_town
 
-__all__ = ["watched"]
+__all__ = ["app_town", "watched"]
 
 MORE = """
 [[image]]
@@ -87,6 +88,74 @@ def test_a_proposal_of_an_older_release_says_that_it_moves(watched: Town) -> Non
 
     assert moved == ("proposed", "in #1, which says v1.4.1: the next run moves it to v1.4.2", 0)
     assert stopped == ("proposed", "in #1, which says v1.4.1, stopped by its label", 0)
+
+
+BRANCH = "gateway-bot/upgrade/agentgateway"
+
+
+def asked(town: Town) -> list[str]:
+    """The paths, without their queries, of what GitHub was asked for the repository."""
+    paths = [exchange.path.partition("?")[0] for exchange in town.github.exchanges]
+    return [path.removeprefix(f"/repos/{DOWNSTREAM}") for path in paths if UPSTREAM not in path]
+
+
+def test_a_proposal_that_somebody_committed_on_is_not_promised_to_move(watched: Town) -> None:
+    watched.run("propose")
+    watched.release("v1.4.2", days_ago=1)
+    watched.github.commit(DOWNSTREAM, BRANCH, {"notes.txt": ("100644", b"x")})
+    watched.github.exchanges.clear()
+    left = watched.run("status", "--json")
+    requests = asked(watched)
+    screen = watched.run("status")
+    refused = watched.run("propose")
+    watched.github.label(DOWNSTREAM, 1, "rebase")
+
+    found = state(watched)
+
+    said = "in #1, which says v1.4.1; the last commit on its branch is not the bot's, so the bot leaves it"
+    assert (row(left)["said"], left.code) == (said, 0)
+    assert row(left)["next_step"].startswith("Merge #1, or give it the label `rebase`")
+    assert row(left)["proposals"][0]["theirs"] is True
+    assert f"agentgateway: {said}" in " ".join(screen.out.split())
+    assert len([path for path in requests if path.startswith("/git/")]) == 1
+    assert refused.code == 7
+    assert found == ("proposed", "in #1, which says v1.4.1: the next run moves it to v1.4.2", 0)
+
+
+def test_a_branch_of_somebodys_where_the_bots_would_be_is_said(watched: Town) -> None:
+    watched.github.commit(DOWNSTREAM, BRANCH, {"notes.txt": ("100644", b"x")})
+
+    run = watched.run("status", "--json")
+
+    assert row(run)["said"] == f"v1.4.1 is not proposed: the last commit on {BRANCH} is not the bot's"
+    assert row(run)["next_step"] == f"Delete branch {BRANCH} to let the bot go on."
+    assert watched.run("propose").code == 7
+    assert run.code == 0
+
+
+def test_whose_commit_it_is_may_be_unknown_and_the_proposal_is_shown(watched: Town) -> None:
+    watched.run("propose")
+    watched.release("v1.4.2", days_ago=1)
+    watched.github.intercept = lambda _, path: Fault(answer=Response(403, b"{}")) if "/git/" in path else None
+
+    run = watched.run("status", "--json")
+
+    assert row(run)["said"] == "in #1, which says v1.4.1; whether the bot may move it to v1.4.2 is not known"
+    assert [gap["what"] for gap in json.loads(run.out)["not_known"]] == ["whose commit is the last of #1"]
+    assert run.code == 7
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00"])
+def test_a_proposal_made_at_a_time_that_cannot_be_is_shown(watched: Town, when: str) -> None:
+    watched.run("propose")
+    shown = json.loads(watched.github.act(DOWNSTREAM, "GET", "/pulls").body)
+    answer = Response(200, json.dumps([pull | {"created_at": when} for pull in shown]).encode())
+    watched.github.intercept = lambda _, path: Fault(answer=answer) if "/pulls?" in path else None
+
+    run = watched.run("status")
+
+    assert "a bug" not in f"{run.out}{run.err}"
+    assert "#1 agentgateway: deps(agentgateway): bump v1.3.1 to v1.4.1, since a day that is not known" in run.out
 
 
 def test_what_a_person_closed_is_declined_and_passed_over_on_purpose(watched: Town) -> None:
@@ -169,6 +238,65 @@ def test_an_open_alarm_of_a_signature_is_shown_without_asking_cosign(gated: Gate
     assert len(gated.programs.starts("cosign")) == starts
 
 
+def test_a_silent_schedule_is_shown_with_its_issue(watched: Town) -> None:
+    switch(watched, "disabled_manually")
+    watched.run("watch")
+    url = f"{watched.github.url}/{DOWNSTREAM}/issues/1"
+
+    screen, page = watched.run("status"), watched.run("status", "--markdown")
+    run = watched.run("status", "--json")
+
+    alarm = json.loads(run.out)["alarms"][0]
+    assert (alarm["question"], alarm["subject"], alarm["number"]) == ("schedule", "upgrade.yml", 1)
+    assert (alarm["issue"], alarm["since"]) == (url, "2026-08-20T12:00:00Z")
+    assert "#1 upgrade.yml: upgrade.yml is switched off" in screen.out
+    assert url in screen.out
+    assert "- [\\#1](../issues/1) upgrade.yml: upgrade.yml is switched off" in page.out
+    assert run.code == 0
+
+
+def test_an_image_with_an_alarm_leads_to_its_issue(watched: Town) -> None:
+    move(watched)
+    watched.run("watch")
+
+    screen, page = watched.run("status"), watched.run("status", "--markdown")
+
+    assert "agentgateway: What to do stands in #1." in screen.out
+    assert f"{watched.github.url}/{DOWNSTREAM}/issues/1" in screen.out
+    assert "- agentgateway: What to do stands in [\\#1](../issues/1)." in page.out
+    assert max(len(word) for word in page.out.split()) < 100
+
+
+def test_a_repository_without_the_workflow_is_no_failure(watched: Town) -> None:
+    watched.github.repositories[DOWNSTREAM].workflows.clear()
+
+    screen, run = watched.run("status"), watched.run("status", "--json")
+
+    assert "upgrade.yml: there is no such workflow; name the one that runs by itself" in screen.out
+    assert (json.loads(run.out)["no_workflow"], json.loads(run.out)["not_known"]) == (True, [])
+    assert (screen.code, run.code) == (0, 0)
+
+
+def test_a_repository_that_may_not_be_seen_is_not_said_to_have_no_workflow(watched: Town) -> None:
+    run = watched.run("status", environ={"GITHUB_REPOSITORY": "acme/elsewhere"})
+
+    assert "no such workflow" not in run.out
+    assert "Check GITHUB_REPOSITORY" in run.out
+    assert run.code == 7
+
+
+def test_what_an_app_may_not_is_said_once(app_town: AppTown) -> None:
+    app_town.installed({"contents": "read", "pull_requests": "read"})
+
+    run = app_town.run("status")
+
+    lines = " ".join(run.out.split())
+    assert "the last run, alarms, proposals of agentgateway: " in lines
+    assert lines.count("lacks permissions that this needs: actions: read, issues: read") == 1
+    assert lines.count("Grant them on the App's page") == 1
+    assert run.code == 7
+
+
 def test_no_gate_is_asked(gated: Gated, watched: Town) -> None:
     gated.ask(SIGNATURE, '[image.scan]\nblock = "LOW"\n')
     watched.settings('channel = "stable"', 'channel = "stable"\ncooldown_days = 30')
@@ -216,8 +344,19 @@ def test_without_a_token_the_decision_is_shown_and_what_was_not_asked(watched: T
     run = watched.run("status", environ={"GITHUB_TOKEN": "", "GITHUB_REPOSITORY": ""})
 
     assert "due: v1.4.1; whether it is proposed was not asked" in run.out
-    assert "proposals, runs and alarms: nobody was asked" in run.out
+    assert "nobody was asked, since GITHUB_TOKEN and GITHUB_REPOSITORY are not set" in " ".join(run.out.split())
+    assert "gateway-bot propose" not in run.out
     assert {exchange.path.split("?")[0] for exchange in watched.github.exchanges} == {f"/repos/{UPSTREAM}/releases"}
+    assert run.code == 0
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY"])
+def test_what_is_not_set_is_named(watched: Town, name: str) -> None:
+    run = watched.run("status", "--json", environ={name: ""})
+
+    gaps = json.loads(run.out)["not_known"]
+    assert [gap["why"] for gap in gaps] == [f"nobody was asked, since {name} is not set"]
+    assert name in row(run)["next_step"]
     assert run.code == 0
 
 
@@ -225,14 +364,13 @@ def test_to_publish_needs_a_token(watched: Town) -> None:
     assert watched.run("status", "--publish", environ={"GITHUB_TOKEN": ""}).code == 2
 
 
-def test_fifty_images_are_asked_about_with_one_request_each_and_two_for_all(watched: Town) -> None:
+def test_fifty_images_are_asked_about_with_one_request_each_and_three_for_all(watched: Town) -> None:
     add(watched, (f"image-{number:02}" for number in range(49)))
 
     run = watched.run("status")
 
-    asked = [exchange.path for exchange in watched.github.exchanges if UPSTREAM not in exchange.path]
     assert len([line for line in run.out.splitlines() if "due: v1.4.1 is not proposed yet" in line]) == 50
-    assert len(asked) == 50 + 2
+    assert len(asked(watched)) == 50 + 3
     assert writes(watched) == []
     assert run.code == 0
 
@@ -269,3 +407,4 @@ def test_in_github_actions_the_summary_holds_the_status_with_whole_addresses(wat
     watched.run("status", environ={"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_SERVER_URL": "https://ghe.example"})
 
     assert f"[\\#1](https://ghe.example/{DOWNSTREAM}/pull/1)" in summary.read_text()
+    assert "Close this issue" not in summary.read_text()

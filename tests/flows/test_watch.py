@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,16 +78,39 @@ def test_a_tag_that_is_gone_is_a_warning_and_no_alarm(watched: Town) -> None:
     assert run.code == 0
 
 
-def test_a_tag_that_moved_and_then_went_is_no_all_clear(watched: Town) -> None:
-    move(watched)
+def test_a_tag_that_moved_and_then_went_is_no_all_clear(watched: Town, tmp_path: Path) -> None:
+    digest = move(watched)
     watched.run("watch")
     del watched.registry.repository(UPSTREAM).tags["v1.3.1"]
     before = writes(watched)
+    summary = tmp_path / "summary"
 
-    run = watched.run("watch")
+    run = watched.run("watch", environ={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
 
+    url = f"{watched.github.url}/{DOWNSTREAM}/issues/1"
     assert writes(watched) == before
+    assert f"stands: {watched.image}:v1.3.1 answers with {digest}" in run.out
+    assert "(alarm since 2026-08-20 12:00 UTC)" in run.out
+    assert f"#1 stays open: {url}" in run.out
+    assert "::error title=gateway-bot::agentgateway pinned-tag: " in run.err
+    assert "the alarm stands" in summary.read_text()
+    assert "stays open" in summary.read_text()
     assert run.code == 5
+
+
+def test_an_issue_that_is_left_as_it_is_is_named_by_every_run(watched: Town) -> None:
+    move(watched)
+    watched.run("watch")
+    same = watched.run("watch")
+    watched.github.close(DOWNSTREAM, 1)
+
+    closed = watched.run("watch")
+
+    url = f"{watched.github.url}/{DOWNSTREAM}/issues/1"
+    assert f"#1 stays open: {url}" in same.out
+    assert "#1 was closed by a person, who has seen it" in closed.out
+    assert url in closed.out
+    assert (same.code, closed.code) == (5, 0)
 
 
 def test_a_signature_that_no_longer_verifies_is_an_alarm(gated: Gated, watched: Town) -> None:
@@ -195,7 +219,8 @@ def test_a_schedule_that_has_not_run_for_the_set_number_of_days_is_an_alarm(
 
     run = watched.run("watch")
 
-    assert ("last ran by its schedule on 2026-08-20 05:00 UTC" in run.out) == bool(code)
+    said = "last ran by its schedule on 2026-08-20 05:00 UTC, more than 3 days ago (alarm since 2026-08-23 07:12 UTC)"
+    assert (said in run.out) == bool(code)
     assert run.code == code
 
 
@@ -221,9 +246,32 @@ def test_a_workflow_that_is_not_there_is_not_known(watched: Town) -> None:
 
     run = watched.run("watch", "--json")
 
-    assert states(run)["schedule"] == "unknown"
+    found = rows(run)["schedule"]
+    assert (found["state"], found["reason"]) == ("unknown", f"{DOWNSTREAM} has no workflow upgrade.yml")
+    assert "`workflow` in the table [watch] of gateway-bot.toml" in str(found["next_step"])
     assert issues(watched) == []
     assert run.code == 7
+
+
+def test_a_repository_that_may_not_be_seen_is_not_said_to_have_no_workflow(watched: Town) -> None:
+    run = watched.run("watch", environ={"GITHUB_REPOSITORY": "acme/elsewhere"})
+
+    assert "has no workflow" not in run.out
+    assert "Check GITHUB_REPOSITORY" in run.out
+    assert run.code == 7
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00", "2026-08-20T05:00:00"])
+def test_a_run_at_a_time_that_cannot_be_is_no_bug_and_no_sign_of_life(watched: Town, when: str) -> None:
+    run_of = {"created_at": when, "html_url": "u", "status": "completed", "conclusion": "success"}
+    answer = Response(200, json.dumps({"workflow_runs": [run_of]}).encode())
+    watched.github.intercept = lambda _, path: Fault(answer=answer) if "/runs?" in path else None
+
+    watch, status = watched.run("watch", "--json"), watched.run("status")
+
+    assert states(watch)["schedule"] == "unknown"
+    assert "a bug" not in f"{watch.out}{status.out}{status.err}"
+    assert (watch.code, status.code) == (5, 5)
 
 
 def test_files_that_cannot_be_read_are_no_alarm(watched: Town) -> None:
@@ -244,7 +292,7 @@ def test_a_repository_without_issues_gets_the_alarm_in_the_run(watched: Town) ->
     run = watched.run("watch")
 
     assert "the repository has no issues" in run.err
-    assert "moved tag" in run.out
+    assert "answers with" in run.out
     assert (fine.code, run.code) == (7, 5)
 
 
@@ -267,7 +315,7 @@ def test_in_github_actions_each_alarm_is_an_annotation_and_stands_in_the_summary
 
     errors = [line for line in run.err.splitlines() if line.startswith("::error title=gateway-bot::")]
     assert len(errors) == 1
-    assert "agentgateway pinned-tag: moved tag" in errors[0]
+    assert "agentgateway pinned-tag: 127.0.0.1" in errors[0]
     assert "| alarm | `agentgateway` | pinned-tag |" in summary.read_text()
 
 

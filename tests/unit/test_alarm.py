@@ -261,7 +261,7 @@ def test_a_moved_tag_is_said_once() -> None:
     written = text(answer)
 
     assert written.count("moved") == 1
-    assert f"- **Seen:** ghcr.io/acme/app:v1.3.1 now answers with {NEW}, and the pin says {OLD}\n" in written
+    assert f"- **Seen:** ghcr.io/acme/app:v1.3.1 answers with {NEW}, and the pin says {OLD}\n" in written
     assert alarm_text.news([answer], "").count("answers with") == 1
     assert "gateway-bot check --fix" in alarm_text.next_step(answer)
 
@@ -393,4 +393,4 @@ def test_a_strangers_line_breaks_end_no_cell_and_no_line() -> None:
     page = alarm_text.summary([row], hostile).splitlines()
 
     assert len(page) == len(alarm_text.summary([], "done").splitlines()) + 1
-    assert page[4].startswith("| unknown | `app` | schedule | `no answer # A heading / x / y / ::error::` |")
+    assert page[4].startswith("| unknown | `app` | schedule | `no answer # A heading / x / y /::error::` |")

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from bot.adapters.app_token import AppToken
 from bot.adapters.http import new_client
 from bot.embedded.server import Fault, LoopbackServer, Request, Response, json_response
-from bot.errors import BotError, ForgeError, UsageError
+from bot.errors import BotError, ForgeError, IntegrityError, UsageError
 from tests.flows.conftest import NOW, TestClock
 
 APP, REPOSITORY, INSTALLATION = "12345", "acme/ai-gateway", 678
@@ -260,6 +260,50 @@ def test_githubs_time_is_tried_once(apps: Apps, token: AppToken, said: str) -> N
         token()
 
     assert len(apps.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "31 Dec 9999 23:59:59 -2300",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "01 Jan 0001 00:00:00 +0500",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Thu, 20 Aug 2026 12:00:00 -0000",
+        "no date",
+    ],
+)
+def test_a_date_that_cannot_be_is_not_githubs_time(apps: Apps, token: AppToken, date: str) -> None:
+    apps.sends_date = False
+    apps.intercept = on(FIND, refused(401, IAT, ("Date", date)))
+
+    with pytest.raises(ForgeError, match="this machine's clock is wrong"):
+        token()
+
+    assert len(apps.asked) == 1
+
+
+@pytest.mark.parametrize("date", ["31 Dec 9999 23:59:59 -2300", "01 Jan 0001 00:00:00 +0500"])
+def test_a_token_that_comes_with_such_a_date_is_counted_by_the_machines_clock(
+    apps: Apps, token: AppToken, date: str
+) -> None:
+    ends = "2026-08-20T13:00:00Z"
+    apps.intercept = on(GIVE, json_response(201, {"token": "ghs_x", "expires_at": ends}, ("Date", date)))
+
+    actual = [token(), token()]
+
+    assert actual == ["ghs_x", "ghs_x"]
+    assert len(apps.asked) == 2
+
+
+@pytest.mark.parametrize("ends", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-23:00"])
+def test_a_token_that_ends_at_a_time_that_cannot_be_is_not_githubs(apps: Apps, token: AppToken, ends: str) -> None:
+    apps.intercept = on(GIVE, json_response(201, {"token": "ghs_x", "expires_at": ends}))
+
+    with pytest.raises(IntegrityError, match="a time that cannot be") as raised:
+        token()
+
+    assert_no_secret(raised.value)
 
 
 def test_without_githubs_time_the_machines_counts(apps: Apps, clock: Clock, token: AppToken) -> None:
