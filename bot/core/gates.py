@@ -79,7 +79,8 @@ def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool
             exit_code=5,
             next_step=(
                 f"Find out from upstream why {current.ref} changed before anything is upgraded. "
-                "If the new digest is right, write it into the first of the image's pins and run `gateway-bot check --fix` and review it as you would a new release."
+                "If the new digest is right, write it into the image's first pin, run `gateway-bot check --fix`, "
+                "and review it as you would a new release."
             ),
         )
     return Gate("pinned-tag", "pass", f"{tag} still answers with {index.digest}", repeat)

@@ -81,7 +81,7 @@ def _api_url(environ: Mapping[str, str], name: str, otherwise: str) -> str:
     url = environ.get(name, "").rstrip("/") or otherwise
     if not _is_address(rf"{_ORIGIN}(?:/[A-Za-z0-9._/-]*)?", url):
         raise UsageError(
-            f"{name} is no HTTPS address of an API (plain HTTP is for loopback only)",
+            "it is no HTTPS address of an API (plain HTTP is for loopback only)",
             where=name,
             next_step=f"Set it as in {_GITHUB} or https://HOST/api/v3, or unset it.",
         )
@@ -92,7 +92,7 @@ def _webhook(environ: Mapping[str, str]) -> str:
     url = environ.get("GATEWAY_BOT_WEBHOOK", "").strip()
     if url and not _is_address(rf"{_ORIGIN}(?:[/?][!-\"$-\[\]-~]*)?", url):
         raise UsageError(
-            "GATEWAY_BOT_WEBHOOK is no HTTPS address (plain HTTP is for loopback only)",
+            "it is no HTTPS address (plain HTTP is for loopback only)",
             where="GATEWAY_BOT_WEBHOOK",
             next_step="Set it to the whole address that the chat gave you for incoming messages, or unset it.",
         )
