@@ -50,7 +50,7 @@ def test_the_api_is_github_s_or_the_enterprises_or_on_loopback(url: str, expecte
     ],
 )
 def test_another_address_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(UsageError, match="GITHUB_API_URL is no HTTPS address") as raised:
+    with pytest.raises(UsageError, match="GITHUB_API_URL: it is no HTTPS address") as raised:
         read_environment({"GITHUB_API_URL": url})
 
     assert "secret" not in f"{raised.value!r}{raised.value.next_step}"
@@ -232,7 +232,7 @@ def test_a_webhook_is_an_address(url: str) -> None:
     ],
 )
 def test_a_webhook_that_is_none_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(UsageError, match="GATEWAY_BOT_WEBHOOK is no HTTPS address") as raised:
+    with pytest.raises(UsageError, match="GATEWAY_BOT_WEBHOOK: it is no HTTPS address") as raised:
         read_environment({"GATEWAY_BOT_WEBHOOK": url})
 
     assert "a-secret" not in f"{raised.value!r}{raised.value}{raised.value.next_step}"
@@ -275,7 +275,7 @@ def test_an_enterprises_token_is_for_the_enterprise_alone(environ: dict[str, str
 
 @pytest.mark.parametrize("url", ["http://api.github.com", "https://user:secret@api.github.com", "api.github.com"])
 def test_upstreams_address_is_held_to_the_same(url: str) -> None:
-    with pytest.raises(UsageError, match=f"{UPSTREAM} is no HTTPS address") as raised:
+    with pytest.raises(UsageError, match=f"{UPSTREAM}: it is no HTTPS address") as raised:
         read_environment({UPSTREAM: url})
 
     assert "secret" not in f"{raised.value!r}{raised.value.next_step}"
