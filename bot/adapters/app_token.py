@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import httpx
 import msgspec
 
+from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
 from bot.core.distribution import retry_after
 from bot.core.moment import moment
-from bot.core.text import plain
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError, UsageError
 
 if TYPE_CHECKING:
@@ -48,10 +48,6 @@ class _Installation(msgspec.Struct):
 class _Given(msgspec.Struct):
     token: str
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class _Message(msgspec.Struct):
-    message: str = ""
 
 
 class AppToken:
@@ -150,15 +146,9 @@ class AppToken:
         )
 
     def _once(self, method: str, url: str, content: bytes | None) -> Response:
-        headers = {
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": "2022-11-28",
-            "Authorization": f"Bearer {self._assertion()}",
-        }
-        if content is not None:
-            headers["Content-Type"] = "application/json"
         http = Http(self._client, self._clock, self._log)
-        return http.once(method, url, headers, content, max_bytes=_MAX_BYTES)
+        given = headers(self._assertion(), sends=content is not None)
+        return http.once(method, url, given, content, max_bytes=_MAX_BYTES)
 
     def _assertion(self) -> str:
         """A JSON Web Token by which the App proves who it is: RS256, for some minutes."""
@@ -211,26 +201,26 @@ class AppToken:
 
     def _refusal(self, response: Response) -> BotError:
         """What it means that GitHub refuses, and what to do about it."""
-        status, said = response.status, _said(response)
+        status, why = response.status, said(response.body)
         app, place, step = f"GitHub App {self._app_id}", response.url, ""
         if status < _BAD_REQUEST:
             return self._moved(response)
         if status == _UNAUTHORIZED and _is_about_time(response):
-            what = f"GitHub refuses the App's assertion for its times, so this machine's clock is wrong: {said}"
+            what = f"GitHub refuses the App's assertion for its times, so this machine's clock is wrong: {why}"
             step = "Set this machine's clock: it may be off by less than a minute."
         elif status == _UNAUTHORIZED:
-            what, place = f"GitHub does not take the private key for one of {app}: {said}", _SETTINGS
+            what, place = f"GitHub does not take the private key for one of {app}: {why}", _SETTINGS
             step = (
                 "Id and key have to be of the same App, and the key must still be listed on the App's page, where you "
                 "can generate a new one."
             )
-        elif status == _NOT_FOUND and "integration" in said.lower():
-            what, place = f"there is no {app}: {said}", _SETTINGS
+        elif status == _NOT_FOUND and "integration" in why.lower():
+            what, place = f"there is no {app}: {why}", _SETTINGS
             step = "Copy the id from the App's page: Settings, Developer settings, GitHub Apps."
-        elif status == _NOT_FOUND or (status == _INVALID and "repository" in said.lower()):
+        elif status == _NOT_FOUND or (status == _INVALID and "repository" in why.lower()):
             what = f"{app} is not installed on {self._repository}, or there is no such repository"
             step = f"On the App's page, under Install App, install it on {self._owner} and give it this repository."
-        elif status == _FORBIDDEN and "suspended" in said.lower():
+        elif status == _FORBIDDEN and "suspended" in why.lower():
             return self._suspended()
         elif status == _INVALID and (lacking := self._lacking()):
             what = f"{app} lacks permissions that this needs: {', '.join(lacking)}"
@@ -239,7 +229,7 @@ class AppToken:
                 f"{self._owner} (Settings, GitHub Apps, Configure)."
             )
         else:
-            what = f"GitHub gives App {self._app_id} no token: HTTP {status}: {said}"
+            what = f"GitHub gives App {self._app_id} no token: HTTP {status}: {why}"
             step = "Look at the App's installation and at the organisation's rules for Apps and for IP addresses."
         return ForgeError(what, where=place, next_step=step)
 
@@ -284,15 +274,12 @@ def _level(name: str | None) -> int:
 
 def _is_passing(response: Response) -> bool:
     """Whether the same request may be answered otherwise later: a fault of GitHub's, or a limit of its rates."""
-    if response.status >= _SERVER_ERROR or response.status == _TOO_MANY:
-        return True
-    limited = "Retry-After" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
-    return response.status == _FORBIDDEN and (limited or "rate limit" in _said(response).lower())
+    return response.status >= _SERVER_ERROR or is_limited(response)
 
 
 def _is_about_time(response: Response) -> bool:
-    said = _said(response)
-    return response.status == _UNAUTHORIZED and ("('iat')" in said or "('exp')" in said)
+    why = said(response.body)
+    return response.status == _UNAUTHORIZED and ("('iat')" in why or "('exp')" in why)
 
 
 def _date(response: Response) -> datetime | None:
@@ -304,14 +291,6 @@ def _date(response: Response) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment(date)
-
-
-def _said(response: Response) -> str:
-    try:
-        message = msgspec.json.decode(response.body, type=_Message).message
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        message = ""
-    return plain(message, 300) or "no message"
 
 
 def _as(response: Response, kind: type[_T]) -> _T:

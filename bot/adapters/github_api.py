@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
+from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
 from bot.core.distribution import next_page, retry_after
+from bot.core.text import plain
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError
+
+if TYPE_CHECKING:
+    import httpx
 
 ATTEMPTS = 3
 MAX_PAGES = 20
@@ -27,7 +31,7 @@ _PATIENCE_SECONDS = 60.0
 
 _PROXY = "Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place."
 _CONTINUE = "Nothing was lost: run it again later, it continues where it stopped."
-_NOT_FOUND, _INVALID, _TOO_MANY, _SERVER_ERRORS, _REDIRECTS = 404, 422, 429, 500, 300
+_NOT_FOUND, _INVALID, _SERVER_ERRORS, _REDIRECTS = 404, 422, 500, 300
 _T = TypeVar("_T")
 
 
@@ -118,8 +122,8 @@ class GitHubApi:
         url = f"{self._api_url.removesuffix('/v3')}/graphql"
         answer = self._as(self._write("POST", url, {"query": query, "variables": variables}), _GraphQL)
         done = not answer.errors and any(value is not None for value in (answer.data or {}).values())
-        said = "; ".join(filter(None, (_one_line(error.message) for error in answer.errors)))
-        return "" if done else self._hidden(said) or "GitHub does not say why"
+        why = "; ".join(filter(None, (plain(error.message, 300) for error in answer.errors)))
+        return "" if done else self._hidden(why) or "GitHub does not say why"
 
     def missing(self, path: str) -> Refused:
         """What a 404 means where something has to be there."""
@@ -161,16 +165,10 @@ class GitHubApi:
     def _sent(self, verb: str, url: str, content: bytes | None) -> Response:
         """The answer to one request that succeeded; a rate limit that passes soon is waited for once."""
         for patient in (True, False):
-            headers = {
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-                "Authorization": f"Bearer {self._token()}",
-            }
-            if content is not None:
-                headers["Content-Type"] = "application/json"
+            given = headers(self._token(), sends=content is not None)
             try:
                 http = Http(self._client, self._clock, self._log)
-                response = http.once(verb, url, headers, content, max_bytes=_MAX_BYTES)
+                response = http.once(verb, url, given, content, max_bytes=_MAX_BYTES)
             except ServiceError as error:
                 raise Refused(
                     f"GitHub does not answer: {error.what}",
@@ -191,7 +189,7 @@ class GitHubApi:
     def _wait_for(self, response: Response) -> float | None:
         """Seconds until a rate limit passes; None where it is none, or lasts too long."""
         header = response.headers.get("Retry-After")
-        if header is None or not _is_limited(response):
+        if header is None or not is_limited(response):
             return None
         wait = retry_after(header, self._clock.now(), 1.0, math.inf)
         return wait if wait <= _PATIENCE_SECONDS else None
@@ -207,8 +205,8 @@ class GitHubApi:
     def _refused(self, url: str, response: Response) -> Refused:
         if response.status < 400:  # noqa: PLR2004 - HTTP's redirects
             return self._redirected(url, response)
-        message = self._hidden(_message(response.body))
-        if _is_limited(response):
+        message = self._hidden(said(response.body))
+        if is_limited(response):
             what = f"GitHub's rate limit is used up (HTTP {response.status})"
             return Refused(what, where=_shown(url), next_step=_CONTINUE, status=response.status, kind=ServiceError)
         return self._error(url, response.status, message)
@@ -225,7 +223,7 @@ class GitHubApi:
         except ValueError:
             target, same = "an address that is none", False
         return Refused(
-            f"GitHub redirects to {_one_line(_shown(target)) or 'nowhere'}, and nothing was sent there",
+            f"GitHub redirects to {plain(_shown(target), 300) or 'nowhere'}, and nothing was sent there",
             where=_shown(url),
             next_step="It was renamed or moved: set GITHUB_REPOSITORY (or `base` in gateway-bot.toml, for a branch) "
             "to its new name.",
@@ -252,42 +250,6 @@ class _GraphQLError(msgspec.Struct):
 class _GraphQL(msgspec.Struct):
     data: dict[str, object] | None = None
     errors: list[_GraphQLError] = []
-
-
-class _Message(msgspec.Struct):
-    message: str = ""
-    errors: msgspec.Raw = msgspec.Raw(b"[]")
-
-
-class _Detail(msgspec.Struct):
-    message: str | None = None
-    field: str | None = None
-
-
-def _is_limited(response: Response) -> bool:
-    """The primary limit counts down to 0, the secondary one says Retry-After; both answer 403 or 429."""
-    if response.status == _TOO_MANY:
-        return True
-    spent = "Retry-After" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
-    return response.status == httpx.codes.FORBIDDEN and (spent or "rate limit" in _message(response.body).lower())
-
-
-def _message(body: bytes) -> str:
-    """GitHub's own words on one line: the message, and what it says of single fields."""
-    try:
-        said = msgspec.json.decode(body, type=_Message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "no message"
-    try:
-        details = msgspec.json.decode(said.errors, type=list[_Detail])
-    except (msgspec.DecodeError, RecursionError):  # some endpoints list plain texts
-        details = []
-    more = [detail.message or f"field {detail.field}" for detail in details if detail.message or detail.field]
-    return _one_line("; ".join([said.message or "no message", *more]))
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text[:300]).split())
 
 
 def _shown(url: str) -> str:

@@ -138,7 +138,7 @@ def test_a_branch_that_is_not_there_is_none(git: GitData) -> None:
     ("response", "code", "words"),
     [
         (Response(404, b'{"message": "Not Found"}'), 7, "HTTP 404"),
-        (Response(401, b'{"message": "Bad\\u001b[2J credentials"}'), 7, r"HTTP 401: Bad \[2J credentials"),
+        (Response(401, b'{"message": "Bad\\u001b[2J credentials"}'), 7, r"HTTP 401: Bad credentials"),
         (Response(401, b'{"message": "no"}', (("X-RateLimit-Remaining", "0"),)), 7, "HTTP 401: no"),
         (Response(403, b'{"message": "slow", "x": 1}', (("Retry-After", "60"),)), 4, "rate limit"),
         (Response(403, b"{}", (("X-RateLimit-Remaining", "0"),)), 4, "rate limit"),
