@@ -13,6 +13,7 @@ import click
 
 from bot import __version__, console
 from bot.clock import Clock, SystemClock
+from bot.config_commands import config
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
 from bot.settings.grammar import SLUG
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object an image, one a line.")
-_one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
 _to = click.option("--to", "to", metavar="REF", help="This release, if the policy allows it: v1.4.1.")
 _of = click.option("--to", "to", metavar="REF", help="Of this release; otherwise of the candidate, or of the pin.")
@@ -253,7 +253,7 @@ def watch(world: World, *, as_json: bool) -> int:
 @cli.command(epilog="Example: gateway-bot status --markdown")
 @click.option("--markdown", is_flag=True, help="Print Markdown, as the dashboard issue has it.")
 @click.option("--publish", is_flag=True, help="Keep the dashboard issue current.")
-@_one_json
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def status(world: World, *, markdown: bool, publish: bool, as_json: bool) -> int:
     """Say where every image stands: its pin, what is proposed, what cools down, what was declined, the last run."""
@@ -282,51 +282,7 @@ def demo(world: World, *, output: Path) -> int:
     return run(world.root, output, main)
 
 
-@cli.group(epilog="Example: gateway-bot config schema > gateway-bot.schema.json")
-def config() -> None:
-    """Look at gateway-bot.toml."""
-
-
-@config.command("validate", epilog="Example: gateway-bot config validate")
-@_one_json
-@click.pass_obj
-def config_validate(world: World, *, as_json: bool) -> int:
-    """Say whether gateway-bot.toml is valid."""
-    import json
-
-    names = [image.name for image in world.settings.images]
-    text = f"gateway-bot.toml is valid: {', '.join(names)}"
-    click.echo(json.dumps({"valid": True, "images": names}) if as_json else text)
-    return 0
-
-
-@config.command("repositories", epilog="Example: gateway-bot config repositories --json")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, for a workflow's matrix.")
-@click.pass_obj
-def config_repositories(world: World, *, as_json: bool) -> int:
-    """Print the repositories that these settings are for."""
-    import json
-
-    names = world.settings.repositories
-    if not names:
-        raise UsageError(
-            "there are no repositories",
-            where="gateway-bot.toml",
-            next_step='Name them: repositories = ["OWNER/NAME", ...], above the first table.',
-        )
-    click.echo(json.dumps(names) if as_json else "\n".join(names))
-    return 0
-
-
-@config.command(epilog="Example: gateway-bot config schema > gateway-bot.schema.json")
-def schema() -> int:
-    """Print the JSON Schema of gateway-bot.toml, for editors."""
-    import json
-
-    from bot.settings import json_schema
-
-    click.echo(json.dumps(json_schema(), indent=2))
-    return 0
+cli.add_command(config)
 
 
 def main(

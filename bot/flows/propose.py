@@ -58,7 +58,7 @@ def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]
                 break
             again = _replanned(made, ground, forge.git.read(moved.files, made.pinned.sources))
             if not isinstance(again, Plan):
-                return Result(again)
+                return tidy(again, forge)
             made = again
         except Conflict as conflict:
             why = str(conflict)
@@ -174,7 +174,7 @@ def _acted(
     identity = after_author(forge.identity, pull.author)
     if not new and pull.part is None:  # somebody opened it by hand: it gets the evidence, and keeps their words
         forge.pulls.edit(pull, body=updated(pull.body, wanted.body, moved=True))
-    elif identity != forge.identity:  # GitHub says only now who it is
+    if new and identity != forge.identity:  # GitHub says only now who it is
         forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, theirs=False).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
