@@ -60,7 +60,7 @@ class PullRequests:
         try:
             return _pull_request(self._api.write("POST", "/pulls", sent, answers.Pull)), True
         except Refused:
-            existing = next((pull for pull in self.of(branch) if pull.is_open), None)
+            existing = next((pull for pull in self.of(branch) if pull.is_open and pull.base == base), None)
             if existing is None:
                 raise
             return existing, False

@@ -16,6 +16,9 @@ _SERVICE = 4
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
 
+PINNED_TAG = "pinned-tag"
+
+
 class Gate(msgspec.Struct, frozen=True):
     """The answer to one question, with what was observed and the command that asks it again.
 
@@ -59,7 +62,7 @@ def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool
     repeat = f"gateway-bot resolve {tag}"
     if index is None:
         return Gate(
-            "pinned-tag",
+            PINNED_TAG,
             "warn" if leaving else "fail",
             f"{tag} is not in the registry; the pinned digest {current.digest} cannot be compared",
             repeat,
@@ -71,7 +74,7 @@ def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool
         )
     if index.digest != current.digest:
         return Gate(
-            "pinned-tag",
+            PINNED_TAG,
             "fail",
             f"moved tag: {tag} is {index.digest}, the pin says {current.digest}: the tag was re-pushed, or the two "
             "never belonged together",
@@ -83,7 +86,7 @@ def pinned_tag(image: Image, current: Pin, index: Index | None, *, leaving: bool
                 "and review it as you would a new release."
             ),
         )
-    return Gate("pinned-tag", "pass", f"{tag} still answers with {index.digest}", repeat)
+    return Gate(PINNED_TAG, "pass", f"{tag} still answers with {index.digest}", repeat)
 
 
 def candidate_digest(image: Image, candidate: Candidate) -> Gate:

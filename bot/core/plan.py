@@ -121,7 +121,8 @@ class Blocked(msgspec.Struct, frozen=True):
     refused: Plan | None = None
     """The plan that was made, and that a gate or an error stopped."""
     digest: str = ""
-    """The candidate's digest, where it is known."""
+    ref: str = ""
+    """The candidate's digest and ref, where they are known."""
 
     @classmethod
     def by(cls, error: BotError, image: Image, *, current: Pin | None = None, plan: Plan | None = None) -> Blocked:
@@ -139,6 +140,7 @@ class Blocked(msgspec.Struct, frozen=True):
             repository=str(image.repository),
             refused=plan,
             digest=plan.candidate.pin.digest if plan else "",
+            ref=plan.candidate.pin.ref if plan else "",
         )
 
     @classmethod
@@ -287,4 +289,5 @@ def _blocked(
         drift=tuple(drift),
         repository=str(seen.image.repository),
         digest=seen.candidate.pin.digest if seen.candidate else "",
+        ref=seen.candidate.pin.ref if seen.candidate else "",
     )

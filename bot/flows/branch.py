@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bot.errors import PinError
 from bot.flows.forge import Forge, Git
 
 _OLD = 3
-"""Closed pull requests without the bot's part whose commit is asked what they proposed."""
+"""Pull requests without the bot's part whose commit is asked what they propose or proposed."""
 
 Rewrite = Callable[[Mapping[str, SourceFile]], Mapping[str, bytes]]
 """Files as they are -> those that change, with the candidate's pin."""
@@ -38,7 +38,7 @@ def proposals_of(forge: Forge, image: str) -> Sequence[PullRequest]:
     found = forge.pulls.of(branch_name(image))
     base = forge.base_name(found) if found else ""
     pulls = [pull for pull in found if pull.base == base or pull.author.endswith("[bot]")]
-    unknown = [pull.number for pull in pulls if pull.declined and not pull.digest][:_OLD]
+    unknown = [pull.number for pull in pulls if (pull.declined or pull.is_open) and not pull.digest][:_OLD]
     return [
         msgspec.structs.replace(pull, commit_digest=digest_of(forge.git.commit_of(pull.head_sha)))
         if pull.number in unknown
@@ -47,32 +47,40 @@ def proposals_of(forge: Forge, image: str) -> Sequence[PullRequest]:
     ]
 
 
-def look(git: Git, branch: str, base: str, expected: Mapping[str, str]) -> tuple[Branch, Commit] | None:
+def look(
+    git: Git, branch: str, base: str, expected: Mapping[str, str], must: Iterable[str] = ()
+) -> tuple[Branch, Commit] | None:
     """The branch with whose work is on it, and the head of the base; None where one of them is not there.
 
-    `expected`: each pinned file with its blob as the bot would write it now. A trailer in a commit's message can be
-    written by anybody: what differs from the base in other files than these is somebody's work, whoever signed it.
-    Where only the base was merged into the branch (GitHub's button does that in a person's name), it is still the
-    bot's: then it says what the bot's last commit says, or would say now.
+    `expected`: each pinned file with its blob as the bot would write it now; `must`: those of them that change. A
+    trailer in a commit's message can be written by anybody: what differs from the base in other files than these is
+    somebody's work, whoever signed it. Where only the base was merged into the branch (GitHub's button does that in a
+    person's name), it is still the bot's: then each pinned file is as the bot's last commit has it, or would now.
     """
     change = git.change(base, branch)
     if change is None:
         return None
-    head, wrong = change.head, [path for path, sha in change.files.items() if sha != expected.get(path)]
-    proven = change.whole and not wrong
+    head, files = change.head, change.files
     own = next((commit for commit in reversed(change.commits) if is_ours(commit)), None)
     since = own.sha if own else ""
     if not change.commits and change.whole:  # all of it is on the base
         return Branch(head, head), change.base
     if is_ours(head) and keeps(head):
         return Branch(head, head, since, proven=False), change.base
-    if own is None or not change.whole or set(change.files) - set(expected):
+    if own is None or not change.whole or set(files) - set(expected):
         return Branch(head, None, since, proven=False), change.base
-    if head is not own and wrong:
-        said = git.blobs(own, wrong)
-        if any(path not in said or said[path].sha != change.files[path] for path in wrong):
-            return Branch(head, None, since, proven=False), change.base
+    if head is not own and not _says(git.blobs(head, expected), git.blobs(own, expected), expected):
+        return Branch(head, None, since, proven=False), change.base
+    proven = set(must) <= set(files) and all(sha == expected[path] for path, sha in files.items())
     return Branch(head, own, since, proven=proven), change.base
+
+
+def _says(now: Mapping[str, Blob], said: Mapping[str, Blob], expected: Mapping[str, str]) -> bool:
+    """Whether each pinned file is as the bot's commit said, or as it would say now."""
+    return all(
+        path in now and path in said and now[path].mode == said[path].mode and now[path].sha in (said[path].sha, sha)
+        for path, sha in expected.items()
+    )
 
 
 def same_files(plan: Plan, git: Git, base: Commit) -> Mapping[str, Blob]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bot.core.model import PullRequestPolicy
 from bot.core.proposal.dressing import Dressing, missing, not_yet
+from bot.core.proposal.names import is_ours
 from bot.core.proposal.shown import PullRequest
 from bot.errors import BotError, ForgeError
-from bot.flows.forge import Pulls
+from bot.flows.forge import Forge, Pulls
 
 
 def dress(
@@ -26,10 +27,28 @@ def dress(
     return [*_given(pull, lacks, pulls, policy, head)]
 
 
+def is_armed_by_program(pull: PullRequest) -> bool:
+    """Whether auto-merge is on, and not by a person's hand."""
+    by = pull.auto_merge_by
+    return bool(by) and (by == pull.author or by.endswith("[bot]"))
+
+
+def hold_back(pull: PullRequest, forge: Forge) -> list[str]:
+    """For a run that looks no further into an open pull request: it merges itself only at the bot's own commit.
+
+    What was done, or could not be, in words.
+    """
+    if not is_armed_by_program(pull):
+        return []
+    if forge.policy.auto_merge and is_ours(forge.git.commit_of(pull.head_sha)):
+        return []
+    why = "its last commit is not the bot's" if forge.policy.auto_merge else "the settings no longer ask for it"
+    return let_wait(pull, forge.pulls) or [f"#{pull.number}: auto-merge was switched off: {why}"]
+
+
 def let_wait(pull: PullRequest, pulls: Pulls, *, whoever: bool = False) -> list[str]:
     """Switch auto-merge off, if it was a program or `whoever` who switched it on; in words, where GitHub refuses."""
-    by_us = pull.auto_merge_by == pull.author or pull.auto_merge_by.endswith("[bot]")
-    if not pull.auto_merge_by or not (by_us or whoever):
+    if not pull.auto_merge_by or not (whoever or is_armed_by_program(pull)):
         return []
     return _refused(lambda: pulls.disable_auto_merge(pull), "auto-merge could not be switched off")
 

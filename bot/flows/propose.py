@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -32,7 +32,7 @@ from bot.core.proposal.table import (
 from bot.core.pull_request import body
 from bot.errors import BotError, ForgeError
 from bot.flows.branch import BaseMoved, Rewrite, look, proposals_of, push, same_files
-from bot.flows.dress import dress, let_wait
+from bot.flows.dress import dress, hold_back, is_armed_by_program, let_wait
 from bot.flows.forge import Forge
 from bot.flows.observe import read_pinned
 from bot.flows.tidy import tidy
@@ -104,15 +104,17 @@ def _rewriter(made: Plan, ground: Ground) -> Rewrite:
 def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Result:
     git, pin = forge.git, made.candidate.pin
     pulls = proposals_of(forge, made.image.name)
+    pull = opened(pulls)
     decided = answered(pin.ref, pin.digest, pulls)
     if decided is not None:
-        return _left(made, decided, forge)
-    pull, base_name = opened(pulls), forge.base_name(pulls)
+        return _left(made, decided, pull, forge)
     if pull is not None and cools_again(pull, pin.ref, made.selection):
-        return Result(
-            made, did=f"#{pull.number} proposes a newer release, which cools down: left as it is", url=pull.url
-        )
-    branch, base = _looked(made, forge, base_name, guess=first and not pulls)
+        why = f"#{pull.number} proposes a newer release, which has to cool down now: left as it is"
+        return Result(made, did=why, url=pull.url, warnings=tuple(hold_back(pull, forge)))
+    base_name = forge.base_name(pulls)
+    branch, base = _looked(made, forge, pull.base if pull else base_name, guess=first and not pulls)
+    if pull is not None and pull.base != base_name:
+        base = _head_of(base_name, forge)
     theirs = keeps_theirs(branch, pulls)
     wanted = _wanted(made, forge, base_name, pull, theirs=theirs)
     action = next_action(wanted, pulls, branch, base)
@@ -123,10 +125,14 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     blobs = {} if fresh else same_files(made, git, base)
     proven = not action.keeping if isinstance(action, Push) else branch is None or branch.proven
     merges = proven and may_merge_itself(forge.policy, made)
-    # Before anything is pushed: what is pushed may pass its checks at once
-    warnings = [] if merges or pull is None else let_wait(pull, forge.pulls)
+    # Before anything is pushed: what is pushed may pass its checks at once, and nobody agreed to another release
+    other = isinstance(action, Push) and pull is not None and pull.digest != wanted.digest
+    by_hand = other and pull is not None and not is_armed_by_program(pull)
+    warnings = let_wait(pull, forge.pulls, whoever=other) if pull is not None and (not merges or by_hand) else []
+    if warnings and isinstance(action, Push):
+        raise _still_armed(warnings, wanted.branch)
     head = push(made, wanted, git, base, blobs, action, rewritten) if isinstance(action, Push) else ""
-    pull, did, new = _acted(made, wanted, action, forge)
+    pull, did, new = _acted(made, wanted, action, forge, theirs=theirs)
     for asking in pulls:
         if asking.to_rebase:  # a closed one may have asked too
             forge.pulls.remove_label(asking, REBASE)
@@ -140,13 +146,17 @@ def _looked(made: Plan, forge: Forge, base_name: str, *, guess: bool) -> tuple[B
 
     `guess`: without a pull request there is hardly ever a branch. Making it tells, and the second attempt looks.
     """
-    seen = None if guess else look(forge.git, branch_name(made.image.name), base_name, _expected(made))
+    seen = None if guess else look(forge.git, branch_name(made.image.name), base_name, _expected(made), made.contents)
     if seen is not None:
         return seen
+    return None, _head_of(base_name, forge)
+
+
+def _head_of(base_name: str, forge: Forge) -> Commit:
     base = forge.git.head(base_name)
     if base is None:
         raise _no_base(forge, base_name)
-    return None, base
+    return base
 
 
 def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, *, theirs: bool) -> Proposal:
@@ -157,7 +167,7 @@ def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, *, th
 
 
 def _acted(
-    made: Plan, wanted: Proposal, action: Keep | Edit | Push | Open, forge: Forge
+    made: Plan, wanted: Proposal, action: Keep | Edit | Push | Open, forge: Forge, *, theirs: bool
 ) -> tuple[PullRequest, str, bool]:
     """The pull request, opened or edited once its branch is right; what was done; whether it is new.
 
@@ -175,7 +185,7 @@ def _acted(
     if not new and pull.part is None:  # somebody opened it by hand: it gets the evidence, and keeps their words
         forge.pulls.edit(pull, body=updated(pull.body, wanted.body, moved=True))
     if new and identity != forge.identity:  # GitHub says only now who it is
-        forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, theirs=False).body)
+        forge.pulls.edit(pull, body=_wanted(made, forge, wanted.base, pull, theirs=theirs).body)
     did = f"#{pull.number} opened with {identity.what}" if new else f"#{pull.number} was opened meanwhile"
     return pull, f"{did}; {action.reason}. {_checks(identity)}", new
 
@@ -206,12 +216,21 @@ def _expected(made: Plan) -> dict[str, str]:
     return {path: blob_id(contents.get(path, source.data)) for path, source in made.pinned.sources.items()}
 
 
-def _left(made: Plan, decided: Declined | Stopped, forge: Forge) -> Result:
+def _left(made: Plan, decided: Declined | Stopped, pull: PullRequest | None, forge: Forge) -> Result:
     """A person has decided: said, and nothing done, but for an older proposal that the policy no longer allows."""
     if isinstance(decided, Stopped):
-        return Result(made, did=decided.reason, url=decided.pull.url)
+        held = hold_back(pull, forge) if pull is not None else []
+        return Result(made, did=decided.reason, url=decided.pull.url, warnings=tuple(held))
     why, platforms = decided.reason, made.current_platforms
     return tidy(NothingNew(made.image, made.current, why, made.selection, made.gates, platforms, made.wanted), forge)
+
+
+def _still_armed(warnings: Sequence[str], branch: str) -> ForgeError:
+    return ForgeError(
+        f"nothing was pushed, since it might merge itself: {'; '.join(warnings)}",
+        where=branch,
+        next_step="Switch auto-merge off on the pull request by hand, then run it again.",
+    )
 
 
 def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge: Forge) -> ForgeError:
@@ -222,7 +241,7 @@ def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge
     asks = f"give #{pull.number} the label `{REBASE}`: the bot then goes on, on top of that commit."
     if not pull.is_open:
         return ForgeError(action.reason, where=name, next_step=f"Delete that branch to let the bot go on, or {asks}")
-    let_wait(pull, forge.pulls)
+    armed = "".join(f"; {why}" for why in let_wait(pull, forge.pulls))
     since = branch.since if branch and branch.since else "start"
     try:
         forge.pulls.comment_once(
@@ -234,7 +253,7 @@ def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge
     except BotError as error:
         if error.exit_code != ForgeError.exit_code:
             raise  # else the conversation is locked: what is wrong is the commit, not that
-    return ForgeError(action.reason, where=name, next_step=f"Merge #{pull.number}, or {asks}")
+    return ForgeError(f"{action.reason}{armed}", where=name, next_step=f"Merge #{pull.number}, or {asks}")
 
 
 def _no_base(forge: Forge, name: str) -> ForgeError:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
+from bot.core.gates import PINNED_TAG
 from bot.core.plan import Blocked, NothingNew
 from bot.core.proposal.ending import DeleteBranch, Nothing, Withdraw, obsolete, tidying, warned_body, withdrawn_body
 from bot.core.proposal.names import BRANCHES, branch_name
-from bot.core.proposal.shown import Commit
+from bot.core.proposal.shown import Commit, PullRequest
 from bot.core.proposal.table import Foreign, Stopped, opened
 from bot.errors import BotError, ForgeError
 from bot.flows.branch import look, proposals_of
-from bot.flows.dress import let_wait
+from bot.flows.dress import hold_back, let_wait
 from bot.flows.forge import Forge
 from bot.flows.upgrade import Result
 
@@ -19,18 +24,27 @@ _REFUSED = (5, 6)
 
 def tidy(outcome: NothingNew | Blocked, forge: Forge) -> Result:
     """The same outcome, and what it means for what is on GitHub. Raises ForgeError, ServiceError."""
-    if isinstance(outcome, Blocked):
-        return _warned(outcome, forge) if outcome.exit_code in _REFUSED else Result(outcome)
-    name = branch_name(outcome.image.name)
-    if name not in forge.git.branches(BRANCHES):  # one request for all images: without a branch nothing is open
+    image = outcome.image if isinstance(outcome, Blocked) else outcome.image.name
+    known = not isinstance(outcome, Blocked) or outcome.exit_code in _REFUSED
+    # one request for all images: without a branch nothing is open
+    if not known or branch_name(image) not in forge.git.branches(BRANCHES):
         return Result(outcome)
-    pulls = proposals_of(forge, outcome.image.name)
+    pulls = proposals_of(forge, image)
+    if isinstance(outcome, Blocked):
+        return _warned(outcome, pulls, forge)
     pull = opened(pulls)
+    held = hold_back(pull, forge) if pull is not None else []
+    done = _tidied(outcome, pulls, forge)
+    return msgspec.structs.replace(done, warnings=(*held, *done.warnings))
+
+
+def _tidied(outcome: NothingNew, pulls: Sequence[PullRequest], forge: Forge) -> Result:
+    name, pull = branch_name(outcome.image.name), opened(pulls)
     ended = pull is None and bool(pulls) and (pulls[0].merged or pulls[0].withdrawn)
     if not ended and (pull is None or not obsolete(outcome, pull)):
         return Result(outcome)
     files = dict.fromkeys((site.file for site in outcome.image.sites), "")
-    seen = look(forge.git, name, forge.base_name(pulls), files)
+    seen = look(forge.git, name, pull.base if pull else forge.base_name(pulls), files)
     if seen is None:
         return Result(outcome)
     branch, _ = seen
@@ -64,19 +78,20 @@ def _deleted(name: str, head: Commit, forge: Forge) -> tuple[str, tuple[str, ...
     return "deleted" if gone else "was changed meanwhile, so it was left", ()
 
 
-def _warned(outcome: Blocked, forge: Forge) -> Result:
+def _warned(outcome: Blocked, pulls: Sequence[PullRequest], forge: Forge) -> Result:
     """An open pull request that proposes what is refused now does not merge itself, and says so.
 
     Whoever let it merge itself did so before that was known. Told to stop, the bot still takes that back.
     """
-    name = branch_name(outcome.image)
-    if name not in forge.git.branches(BRANCHES):
-        return Result(outcome)
-    moved = any(gate.name == "pinned-tag" and gate.refuses for gate in outcome.gates)
+    moved = any(gate.name == PINNED_TAG and gate.refuses for gate in outcome.gates)
     did, warnings, url = list[str](), list[str](), ""
-    for pull in forge.pulls.of(name):
-        same = bool(outcome.digest) and outcome.digest == pull.digest
-        if not pull.is_open or not (same or moved):  # what is refused is another release than this one
+    for pull in pulls:
+        if not pull.is_open:
+            continue
+        there = (pull.digest, pull.part.ref if pull.part else "")
+        same = any(ours and ours == theirs for ours, theirs in zip((outcome.digest, outcome.ref), there, strict=True))
+        if not (same or moved):  # what is refused is another release than this one
+            warnings += hold_back(pull, forge)
             continue
         url = url or pull.url
         if pull.auto_merge_by:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from bot.core.gates import first_refusal
+from bot.core.gates import PINNED_TAG, Gate, first_refusal
 from bot.core.model import Image, SourceFile
 from bot.core.plan import Blocked, NothingNew, Observed, Outcome, Pinned, Plan, decide
 from bot.core.text import plain
@@ -133,8 +133,13 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
     if claim.outcome == "blocked":
         code = claim.exit_code if claim.exit_code in _CODES else 6
         why = f"blocked when it was planned: {claim.reason}"
-        digest = claim.candidate.digest if claim.candidate else ""
-        return Blocked(claim.image, why, claim.where, claim.next_step, code, digest=digest)
+        digest, ref = (claim.candidate.digest, claim.candidate.ref) if claim.candidate else ("", "")
+        moved = tuple(
+            Gate(gate.name, "fail", gate.evidence, gate.repeat, code, gate.next_step)
+            for gate in claim.gates
+            if gate.name == PINNED_TAG and gate.verdict == "fail"
+        )
+        return Blocked(claim.image, why, claim.where, claim.next_step, code, gates=moved, digest=digest, ref=ref)
     try:
         given = _read(claim)
     except ValueError:

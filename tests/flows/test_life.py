@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.core.proposal.part import part_of
-from bot.embedded.github.records import Pull
+from bot.embedded.github.records import Account, AutoMerge, Pull
 from bot.embedded.github.routing import RefusalError
 from bot.embedded.server import Fault, Response
 from tests.flows.conftest import DOWNSTREAM, PIN_FILES, PROJECT, SIGNATURE, TOKEN, Gated, Town
@@ -1046,3 +1046,166 @@ def _kept(town: Town, story: str, act: str, number: int) -> bool:
             refs = town.github.repositories[DOWNSTREAM].refs
             history = town.github.repositories[DOWNSTREAM].objects.history
             return made[0] is None or any(made[0] in history(sha) for sha in refs.values())
+
+
+@pytest.mark.parametrize("names", [["Dockerfile"], list(PIN_FILES)], ids=["in part", "as a whole"])
+def test_a_revert_by_a_person_is_theirs(town: Town, names: list[str]) -> None:
+    auto_merging(town)
+    base = files(town, "main")
+    town.run("propose")
+    theirs = town.github.commit(DOWNSTREAM, BRANCH, {name: ("100644", base[name]) for name in names})
+
+    run = town.run("propose")
+    town.release("v1.5.0", days_ago=1)
+    again = town.run("propose")
+    town.settings('channel = "stable"', 'channel = "stable"\nallow = "<1.4"')
+    town.run("propose")
+
+    assert (run.code, again.code) == (7, 7)
+    assert (the_pull(town).head_sha, the_pull(town).auto_merge) == (theirs, None)
+
+
+@pytest.mark.parametrize("then", ["refused", "cooling", "obsolete", "declined", "stopped", "not asked for"])
+def test_a_persons_commit_does_not_merge_itself_whatever_the_run_finds(gated: Gated, then: str) -> None:
+    town = gated.town
+    auto_merging(town)
+    gated.ask('\n[image.signature]\nidentity = "https://example.invalid/{tag}"\n')
+    if then == "declined":
+        newer = town.release("v1.5.0", days_ago=1)
+        gated.programs.signature(newer, "bundle")
+        gated.run("propose")
+        town.github.close(DOWNSTREAM, 1)
+        town.github.reopen(DOWNSTREAM, 1)
+    gated.run("propose")
+    if then != "not asked for":
+        town.github.commit(DOWNSTREAM, BRANCH, {"fix.txt": ("100644", b"mine")})
+    match then:
+        case "refused":
+            gated.programs.signature(town.release("v1.5.0", days_ago=1), "unsigned")
+        case "cooling":
+            town.settings('channel = "stable"', 'channel = "stable"\ncooldown_days = 100')
+        case "obsolete":
+            town.settings('channel = "stable"', 'channel = "stable"\nallow = "<1.4"')
+        case "stopped":
+            town.github.label(DOWNSTREAM, 1, "stop-updating")
+        case "not asked for":
+            town.settings('auto_merge = ["minor"]', "auto_merge = []")
+            town.settings('channel = "stable"', 'channel = "stable"\ncooldown_days = 100')
+
+    gated.run("propose")
+
+    assert the_pull(town).auto_merge is None
+
+
+def test_a_backport_of_a_person_is_not_taken_for_what_could_not_be_opened(town: Town) -> None:
+    auto_merging(town)
+    town.run("propose")
+    town.github.commit(DOWNSTREAM, "stable", {"other.txt": ("100644", b"x")})
+    town.github.act(DOWNSTREAM, "POST", "/pulls", {"title": "backport", "head": BRANCH, "base": "stable"})
+    town.github.close(DOWNSTREAM, 1)
+    town.release("v1.5.0", days_ago=1)
+    town.github.intercept = lambda method, path: (
+        Fault(answer=Response(502, b"")) if method == "POST" and path.endswith("/pulls") else None
+    )
+
+    run = town.run("propose")
+
+    backport = pulls(town)[1]
+    assert run.code == 4
+    assert (backport.title, backport.body, backport.auto_merge) == ("backport", "", None)
+
+
+def test_what_cannot_be_disarmed_is_not_pushed_over(town: Town) -> None:
+    auto_merging(town)
+    town.run("propose")
+    head = the_pull(town).head_sha
+    town.release("v2.0.0", days_ago=1)
+    town.github.intercept = lambda _, path: Fault(answer=Response(403, b"{}")) if path == "/graphql" else None
+
+    run = town.run("propose")
+
+    assert "nothing was pushed, since it might merge itself" in run.out
+    assert (run.code, the_pull(town).head_sha) == (7, head)
+
+
+def test_what_a_person_lets_merge_itself_is_asked_again_for_another_release(town: Town) -> None:
+    auto_merging(town, '"patch"')
+    town.run("propose")
+    town.github.act(DOWNSTREAM, "GET", "")
+    pull = the_pull(town)
+    pull.auto_merge = AutoMerge(Account("alice", kind="User"), "merge")
+    town.run("propose")
+    kept = the_pull(town).auto_merge is not None
+    town.release("v2.0.0", days_ago=1)
+
+    town.run("propose")
+
+    assert kept
+    assert the_pull(town).auto_merge is None
+
+
+def test_a_release_whose_text_was_emptied_is_disarmed_when_it_is_refused(gated: Gated) -> None:
+    town = gated.town
+    auto_merging(town)
+    gated.ask('\n[image.signature]\nidentity = "https://example.invalid/{tag}"\n')
+    gated.run("propose")
+    town.github.edit_pull(DOWNSTREAM, 1, body="mine")
+    gated.programs.signature(gated.candidate, "unsigned")
+
+    gated.run("propose")
+
+    assert (the_pull(town).auto_merge, the_pull(town).body) == (None, "mine")
+
+
+def test_a_text_that_was_edited_is_warned_of_once(gated: Gated) -> None:
+    town = gated.town
+    gated.ask('\n[image.signature]\nidentity = "https://example.invalid/{tag}"\n')
+    gated.run("propose")
+    town.github.edit_pull(DOWNSTREAM, 1, body=the_pull(town).body.replace("What to do", "What I would do"))
+    gated.programs.signature(gated.candidate, "unsigned")
+    gated.run("propose")
+    before = writes(town)
+
+    gated.run("propose")
+
+    assert writes(town) == before
+    assert "What I would do" in the_pull(town).body
+
+
+def test_a_moved_tag_disarms_in_two_jobs_as_in_one(town: Town) -> None:
+    auto_merging(town)
+    town.run("propose")
+    town.registry.push_image("agentgateway/agentgateway", "v1.3.1", variation="another one")
+    town.release("v1.5.0", days_ago=1)
+    saved = str(town.root.parent / "plan.json")
+    assert town.run("plan", "--save", saved).code == 5
+
+    run = town.run("propose", "--plan", saved)
+
+    assert run.code == 5
+    assert the_pull(town).auto_merge is None
+
+
+def test_in_two_jobs_what_the_policy_no_longer_allows_is_withdrawn_too(town: Town) -> None:
+    town.run("propose")
+    town.github.close(DOWNSTREAM, 1)
+    town.release("v1.5.0", days_ago=1)
+    town.run("propose")
+    town.settings('channel = "stable"', 'channel = "stable"\nallow = "!=1.5.0"')
+    saved = str(town.root.parent / "plan.json")
+    town.run("plan", "--save", saved)
+
+    run = town.run("propose", "--plan", saved)
+
+    assert "#2 withdrawn: v1.5.0 is no longer proposed: outside the allowed range" in run.out
+
+
+def test_a_base_that_is_behind_does_not_make_the_bots_branch_a_persons(town: Town) -> None:
+    town.github.commit(DOWNSTREAM, "release", {"other.txt": ("100644", b"x")})
+    town.github.commit(DOWNSTREAM, "main", {"more.txt": ("100644", b"y")})
+    town.run("propose")
+    town.settings("[[image]]\n", 'base = "release"\n[[image]]\n')
+
+    run = town.run("propose")
+
+    assert (run.code, the_pull(town).base) == (0, "release")

@@ -68,9 +68,11 @@ def obsolete(outcome: NothingNew, pull: PullRequest) -> str:
         return ""
     if version <= outcome.current.version:
         return f"the pin is at {outcome.current.ref} already"
-    if outcome.wanted is not None or selection.stands(part.ref):
+    if selection.stands(part.ref):
         return ""
     seen = next((entry for entry in selection.considered if entry.ref == part.ref), None)
+    if seen is None and outcome.wanted is not None:  # asked for one, the list may have ended before this one
+        return ""
     return f"{part.ref} is no longer proposed: {seen.reason if seen else 'it is not among the releases any more'}"
 
 
@@ -94,7 +96,8 @@ def warned_body(pull: PullRequest, reason: str, next_step: str) -> str:
     _, folded, proven = part.text.partition(_AS_PROPOSED)
     proven = proven.removesuffix(_FOLD_END) if folded else _without(_WITHDRAWN, part.text)
     warning = f"{_CAUTION}\n> **Do not merge.** {words(plain(reason, 1000))}\n>\n> {words(plain(next_step, 1000))}"
-    text = warning if part.edited else f"{warning}\n\n{_AS_PROPOSED}{proven}{_FOLD_END}"
+    alone = part.edited or (part.text.startswith(_CAUTION) and not folded)
+    text = warning if alone else f"{warning}\n\n{_AS_PROPOSED}{proven}{_FOLD_END}"
     return updated(pull.body, marked(text, part.image, part.ref, part.digest), moved=True)
 
 

@@ -127,7 +127,7 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch |
         return _on_a_persons_branch(wanted, branch, pull or next(iter(pulls), None))
     moved = branch.own is None or change_of(branch.own) != wanted.change
     keeping = branch.own is not None and keeps(branch.own) and not (pull is None and settled(branch, pulls))
-    if branch.own == branch.head and not moved and not keeping and not branch.proven:
+    if not moved and not keeping and not branch.proven:
         return _on_a_persons_branch(wanted, branch, pull or next(iter(pulls), None))  # it says so, and is not so
     if pull is None:
         if moved or settled(branch, pulls):  # merged, while the base holds the old pin again: it has to move on
