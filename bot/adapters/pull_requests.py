@@ -89,9 +89,14 @@ class PullRequests:
         return True
 
     def events(self, pull: PullRequest) -> list[Event]:
-        """What happened to it so far."""
+        """What happened to it so far; nothing where a look-alike of GitHub keeps none."""
         path = f"/issues/{pull.number}/events?per_page=100"
-        return [_event(event) for page in self._api.pages(path, list[answers.Event]) for event in page]
+        try:
+            return [_event(event) for page in self._api.pages(path, list[answers.Event]) for event in page]
+        except Refused as refused:
+            if refused.status != _NOT_FOUND:
+                raise
+            return []
 
     def add_labels(self, pull: PullRequest, labels: Sequence[str]) -> None:
         """GitHub makes the labels that do not exist."""

@@ -18,6 +18,7 @@ from bot.flows.dress import hold_back, let_wait
 from bot.flows.forge import Forge
 from bot.flows.upgrade import Result
 
+_RESTORED = "head_ref_restored"
 _REFUSED = (5, 6)
 """Exit codes that say that something is wrong with it, not that nobody knows."""
 
@@ -58,7 +59,9 @@ def _tidied(outcome: NothingNew, pulls: Sequence[PullRequest], forge: Forge) -> 
                 _, warnings = _deleted(name, head, forge)
                 return Result(outcome, did=f"#{pull.number} withdrawn: {reason}", url=pull.url, warnings=warnings)
             return Result(outcome, did=f"#{pull.number} was closed meanwhile", url=pull.url)
-        case DeleteBranch(_, reason):
+        case DeleteBranch(pull, reason):
+            if any(event.kind == _RESTORED for event in forge.pulls.events(pull)):
+                return Result(outcome)  # somebody wants it to stay
             done, warnings = _deleted(name, head, forge)
             return Result(outcome, did=f"branch {name} {done}: {reason}" if done else "", warnings=warnings)
         case Stopped(pull, reason) | Foreign(_, pull, reason):

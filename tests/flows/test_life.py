@@ -1209,3 +1209,30 @@ def test_a_base_that_is_behind_does_not_make_the_bots_branch_a_persons(town: Tow
     run = town.run("propose")
 
     assert (run.code, the_pull(town).base) == (0, "release")
+
+
+def test_a_withdrawn_one_that_a_person_opens_again_is_theirs(town: Town) -> None:
+    town.run("propose")
+    town.settings('channel = "stable"', 'channel = "stable"\nallow = "<1.4"')
+    town.run("propose")
+    town.github.restore_branch(DOWNSTREAM, 1)
+    town.github.reopen(DOWNSTREAM, 1)
+    before = writes(town)
+
+    run = town.run("propose")
+
+    assert "somebody opened it again" in run.out
+    assert (run.code, the_pull(town).number, writes(town)) == (0, 1, before)
+
+
+def test_a_branch_that_a_person_restored_stays(town: Town) -> None:
+    town.run("propose")
+    town.github.merge(DOWNSTREAM, 1)
+    town.run("apply")
+    town.run("propose")
+    town.github.restore_branch(DOWNSTREAM, 1)
+    before = writes(town)
+
+    run = town.run("propose")
+
+    assert (run.code, has_branch(town), writes(town)) == (0, True, before)

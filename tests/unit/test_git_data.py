@@ -14,7 +14,7 @@ from bot.adapters.github_api import GitHubApi
 from bot.adapters.http import new_client
 from bot.adapters.pull_requests import PullRequests
 from bot.core.proposal.names import blob_id
-from bot.core.proposal.shown import Blob, Conflict
+from bot.core.proposal.shown import Blob, Conflict, PullRequest
 from bot.embedded.github import Account, EmbeddedGitHub
 from bot.embedded.server import Fault, Response
 from bot.errors import BotError, PinError
@@ -366,3 +366,13 @@ def test_what_graphql_refuses_is_said_on_one_line(api: GitHubApi, github: Embedd
     github.intercept = answered("/graphql", Response(200, body))
 
     assert api.graphql("mutation { x }", {}) == "Pull request is in clean status"
+
+
+def test_where_no_events_are_kept_nothing_is_known_to_have_happened(api: GitHubApi, github: EmbeddedGitHub) -> None:
+    pull = PullRequest(1, "", "", "", is_open=True, merged=False)
+    github.intercept = answered("/events", Response(404, b"{}"))
+    assert PullRequests(api).events(pull) == []
+    github.intercept = answered("/events", Response(403, b"{}"))
+
+    with pytest.raises(BotError, match="HTTP 403"):
+        PullRequests(api).events(pull)

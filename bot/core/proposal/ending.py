@@ -55,6 +55,8 @@ def tidying(outcome: NothingNew, pulls: Sequence[PullRequest], branch: Branch | 
         return Nothing()
     if pull.stopped:
         return Stopped(pull, f"#{pull.number} is obsolete ({why}), but has the label `{STOP}`")
+    if pull.part is not None and pull.part.withdrawn:
+        return Nothing(f"#{pull.number} was withdrawn, and somebody opened it again: it is theirs now ({why})")
     if branch is not None and has_theirs(branch):
         return Foreign(branch.head, pull, f"#{pull.number} is obsolete ({why}), but somebody's commit is on its branch")
     return Withdraw(pull, why)
