@@ -147,6 +147,22 @@ class Emulator:
         pulls: list[dict[str, object]] = response.json()
         return pulls
 
+    def label(self, full_name: str, number: int, name: str) -> None:
+        """Puts a label on a pull request as the owner."""
+        owner, _, _ = full_name.partition("/")
+        self._send(owner, "POST", f"/repos/{full_name}/issues/{number}/labels", {"labels": [name]})
+
+    def comments(self, full_name: str, number: int) -> list[str]:
+        """The comments on a pull request."""
+        owner, _, _ = full_name.partition("/")
+        response = self.client.get(f"/repos/{full_name}/issues/{number}/comments", headers=_as(owner))
+        response.raise_for_status()
+        return [comment["body"] for comment in response.json()]
+
+    def has_branch(self, full_name: str, branch: str) -> bool:
+        owner, _, _ = full_name.partition("/")
+        return self.client.get(f"/repos/{full_name}/branches/{branch}", headers=_as(owner)).status_code == 200
+
     def close(self, full_name: str, number: int) -> None:
         """Closes a pull request as the owner."""
         owner, _, _ = full_name.partition("/")
