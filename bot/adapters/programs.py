@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import IO
 
 import msgspec
@@ -60,6 +60,11 @@ class Finished(msgspec.Struct, frozen=True):
     code: int
     out: bytes
     err: bytes
+
+
+_STARTING = Lock()
+_RUNNING: set[int] = set()
+"""The process groups that are there; under the lock it is never behind."""
 
 
 class Programs:
@@ -116,15 +121,17 @@ class Programs:
 def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process group of its own, gone at the end of the block whatever happened in it."""
     try:
-        process = subprocess.Popen(
-            command,
-            env=dict(environ),
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with _STARTING:
+            process = subprocess.Popen(
+                command,
+                env=dict(environ),
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            _RUNNING.add(process.pid)
     except OSError as error:
         raise ServiceError(
             f"{command[0]} cannot be started: {error.strerror}",
@@ -132,22 +139,30 @@ def _started(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
             next_step="See that it is a program for this machine, and that it may be executed.",
         ) from None
 
-    def end() -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    atexit.register(end)  # an interrupted run leaves its threads, and would leave what they started
     try:
         _limit_memory(process.pid)
         yield process
     finally:
-        end()
-        atexit.unregister(end)
+        _end(process.pid)
+        _RUNNING.discard(process.pid)
         process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+@atexit.register
+def _end_all() -> None:
+    """An interrupted run leaves its threads, and would leave what they started, or start a moment later."""
+    _STARTING.acquire(timeout=2.0)  # and never let go: from now on nothing is started
+    for group in tuple(_RUNNING):
+        _end(group)
 
 
 def _limit_memory(pid: int) -> None:
