@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_SLICE_SECONDS = 0.5
+
+
+class _Heard(Future[_T]):
+    """Waits in slices: a signal that comes in the very moment before a wait begins is heard only when that ends."""
+
+    def result(self, timeout: float | None = None) -> _T:
+        self._wait(timeout)
+        return super().result(None if self.done() else 0.0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._wait(timeout)
+        return super().exception(None if self.done() else 0.0)
+
+    def _wait(self, timeout: float | None) -> None:
+        ends = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self.done() and (left := ends - time.monotonic()) > 0:
+            try:
+                super().exception(min(left, _SLICE_SECONDS))
+            except TimeoutError:
+                continue
 
 
 def settled(*futures: Future[Any]) -> None:
@@ -18,7 +40,7 @@ def settled(*futures: Future[Any]) -> None:
 
 def beside(work: Callable[[], _T]) -> Future[_T]:
     """Start `work` in a thread of its own. An executor would wait for it at the end, whatever happened."""
-    future: Future[_T] = Future()
+    future: Future[_T] = _Heard()
 
     def run() -> None:
         try:
