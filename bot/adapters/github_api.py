@@ -46,12 +46,10 @@ class Refused(BotError):
         next_step: str,
         status: int,
         kind: type[BotError] = ForgeError,
-        message: str = "",
     ) -> None:
         super().__init__(what, where=where, next_step=next_step)
         self.status = status
         self.exit_code = kind.exit_code
-        self.message = message
 
     @property
     def doubtful(self) -> bool:
@@ -237,7 +235,7 @@ class GitHubApi:
             what = f"GitHub does not answer: HTTP {status}"
             return Refused(what, where=where, next_step=_CONTINUE, status=status, kind=ServiceError)
         what = f"GitHub answered HTTP {status}: {message}"
-        return Refused(what, where=where, next_step=_advice(url, status, message), status=status, message=message)
+        return Refused(what, where=where, next_step=_advice(url, status, message), status=status)
 
     def _untrue(self, url: str, what: str) -> Refused:
         return Refused(what, where=_shown(url), next_step=_PROXY, status=0, kind=IntegrityError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -37,9 +37,6 @@ from bot.flows.forge import Forge
 from bot.flows.observe import read_pinned
 from bot.flows.tidy import tidy
 from bot.flows.upgrade import Ground, Result, plan
-
-Replan = Callable[[Mapping[str, SourceFile]], Outcome]
-"""The decision made again from the base's own files."""
 
 
 def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]) -> Result:
@@ -107,7 +104,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     pull = opened(pulls)
     decided = answered(pin.ref, pin.digest, pulls)
     if decided is not None:
-        return _left(made, decided, pull, forge)
+        return _left(made, decided, forge)
     if pull is not None and cools_again(pull, pin.ref, made.selection):
         why = f"#{pull.number} proposes a newer release, which has to cool down now: left as it is"
         return Result(made, did=why, url=pull.url, warnings=tuple(hold_back(pull, forge)))
@@ -125,12 +122,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     blobs = {} if fresh else same_files(made, git, base)
     proven = not action.keeping if isinstance(action, Push) else branch is None or branch.proven
     merges = proven and may_merge_itself(forge.policy, made)
-    # Before anything is pushed: what is pushed may pass its checks at once, and nobody agreed to another release
-    other = isinstance(action, Push) and pull is not None and pull.digest != wanted.digest
-    by_hand = other and pull is not None and not is_armed_by_program(pull)
-    warnings = let_wait(pull, forge.pulls, whoever=other) if pull is not None and (not merges or by_hand) else []
-    if warnings and isinstance(action, Push):
-        raise _still_armed(warnings, wanted.branch)
+    warnings = _disarmed(pull, action, wanted, forge, merges=merges)
     head = push(made, wanted, git, base, blobs, action, rewritten) if isinstance(action, Push) else ""
     pull, did, new = _acted(made, wanted, action, forge, theirs=theirs)
     for asking in pulls:
@@ -164,6 +156,28 @@ def _wanted(made: Plan, forge: Forge, base: str, pull: PullRequest | None, *, th
     merges = may_merge_itself(forge.policy, made) and not theirs
     identity = after_author(forge.identity, pull.author if pull else "")
     return proposal(made, base, body(made, identity, merges_itself=merges, has_theirs=theirs))
+
+
+def _disarmed(
+    pull: PullRequest | None, action: Keep | Edit | Push | Open, wanted: Proposal, forge: Forge, *, merges: bool
+) -> list[str]:
+    """Auto-merge off where it may not stay on; in words, where GitHub refuses that. Raises ForgeError before a push.
+
+    What is pushed may pass its checks at once, and a person who switched it on agreed to another release.
+    """
+    if pull is None:
+        return []
+    other = isinstance(action, Push) and pull.digest != wanted.digest
+    if merges and (not other or is_armed_by_program(pull)):
+        return []
+    refused = let_wait(pull, forge.pulls, whoever=other)
+    if refused and isinstance(action, Push):
+        raise ForgeError(
+            f"nothing was pushed, since it might merge itself: {'; '.join(refused)}",
+            where=wanted.branch,
+            next_step="Switch auto-merge off on the pull request by hand, then run it again.",
+        )
+    return refused
 
 
 def _acted(
@@ -216,21 +230,13 @@ def _expected(made: Plan) -> dict[str, str]:
     return {path: blob_id(contents.get(path, source.data)) for path, source in made.pinned.sources.items()}
 
 
-def _left(made: Plan, decided: Declined | Stopped, pull: PullRequest | None, forge: Forge) -> Result:
+def _left(made: Plan, decided: Declined | Stopped, forge: Forge) -> Result:
     """A person has decided: said, and nothing done, but for an older proposal that the policy no longer allows."""
     if isinstance(decided, Stopped):
-        held = hold_back(pull, forge) if pull is not None else []
-        return Result(made, did=decided.reason, url=decided.pull.url, warnings=tuple(held))
+        held = tuple(hold_back(decided.pull, forge))
+        return Result(made, did=decided.reason, url=decided.pull.url, warnings=held)
     why, platforms = decided.reason, made.current_platforms
     return tidy(NothingNew(made.image, made.current, why, made.selection, made.gates, platforms, made.wanted), forge)
-
-
-def _still_armed(warnings: Sequence[str], branch: str) -> ForgeError:
-    return ForgeError(
-        f"nothing was pushed, since it might merge itself: {'; '.join(warnings)}",
-        where=branch,
-        next_step="Switch auto-merge off on the pull request by hand, then run it again.",
-    )
 
 
 def _left_to_its_author(action: Foreign, branch: Branch | None, name: str, forge: Forge) -> ForgeError:

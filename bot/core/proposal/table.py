@@ -108,11 +108,9 @@ def answered(ref: str, digest: str, pulls: Sequence[PullRequest]) -> Declined | 
 
 def cools_again(pull: PullRequest, ref: str, selection: Selection) -> bool:
     """Whether an open pull request proposes a newer release, which has to cool down now: it does not go back."""
-    part = pull.part
-    there, wanted = parse_version(part.ref) if part else None, parse_version(ref)
-    return (
-        part is not None and there is not None and wanted is not None and there > wanted and selection.cools(part.ref)
-    )
+    part, wanted = pull.part, parse_version(ref)
+    there = parse_version(part.ref) if part is not None and selection.cools(part.ref) else None
+    return there is not None and wanted is not None and there > wanted
 
 
 def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch | None, base: Commit) -> Action:
@@ -145,9 +143,7 @@ def next_action(wanted: Proposal, pulls: Sequence[PullRequest], branch: Branch |
 
 def _is_theirs(branch: Branch, pulls: Sequence[PullRequest]) -> bool:
     """Whether the branch is a person's now: they committed there, and nobody has asked the bot to go on since."""
-    if opened(pulls) is not None:
-        return branch.own is None
-    return has_theirs(branch) and not settled(branch, pulls)
+    return branch.own is None if opened(pulls) is not None else keeps_theirs(branch, pulls)
 
 
 def keeps_theirs(branch: Branch | None, pulls: Sequence[PullRequest]) -> bool:

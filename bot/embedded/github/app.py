@@ -7,17 +7,15 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from bot.embedded.github import graphql
 from bot.embedded.github.endpoints import ROUTES
 from bot.embedded.github.forms import account_form
 from bot.embedded.github.people import People
-from bot.embedded.github.place import now_utc
 from bot.embedded.github.records import Account
 from bot.embedded.github.routing import Call, RefusalError, authorise, find, not_found
-from bot.embedded.server import Intercept, Request, Response, json_response
+from bot.embedded.server import Request, Response, json_response
 
 _REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
 _LIMIT, _ANONYMOUS_LIMIT = 5000, 60
@@ -25,17 +23,6 @@ _LIMIT, _ANONYMOUS_LIMIT = 5000, 60
 
 class EmbeddedGitHub(People):
     """A GitHub for the given tokens. `clock` gives the time of everything that is made through the API."""
-
-    def __init__(
-        self,
-        tokens: Mapping[str, Account] | None = None,
-        *,
-        clock: Callable[[], datetime] = now_utc,
-        intercept: Intercept | None = None,
-    ) -> None:
-        super().__init__(tokens, clock=clock, intercept=intercept)
-        self.used: dict[str, int] = {}
-        """Requests that cost some of the rate limit, by login; those without a token under ``."""
 
     def answer(self, request: Request) -> Response:
         with self._lock:

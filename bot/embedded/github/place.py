@@ -36,6 +36,8 @@ class Place(LoopbackServer):
         self.clock = clock
         self.repositories: dict[str, Repository] = {}
         self.apps = Apps()
+        self.used: dict[str, int] = {}
+        """Requests that cost some of the rate limit, by login; those without a token under ``."""
         self._lock = threading.RLock()
 
     def create_repository(
