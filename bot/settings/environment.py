@@ -155,7 +155,7 @@ def _pem(text: str) -> str:
     text = text.replace("\\n", "\n").replace("\\r", "").replace("\r", "").strip()
     if not _PEM.fullmatch(text):
         raise UsageError(
-            f"{_APP_KEY} is no private key in PEM form",
+            "it is no private key in PEM form",
             where=_APP_KEY,
             next_step="Set it to the whole text of the .pem file that GitHub gave you, first and last line included; "
             r"line breaks may be written as \n, or the whole file in base64.",

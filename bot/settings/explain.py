@@ -31,7 +31,7 @@ _ALLOWED = {
 }
 _SHAPES = {
     "workflow": "the name of a file in .github/workflows, as in upgrade.yml",
-    "labels": "a label has at most 50 characters, and no comma",
+    "labels": "a label of at most 50 characters, without a comma",
     "reviewers": "a person's login",
     "assignees": "a person's login",
     "team_reviewers": "a team's slug, without its organisation",
@@ -62,7 +62,7 @@ def _what(what: str, place: str) -> str:
     if last in _ALLOWED and what.startswith("Invalid"):
         return f"{what.rpartition(' ')[2]} is not one of {_ALLOWED[last]}"
     if last in _SHAPES and "matching regex" in what:
-        return _SHAPES[last]
+        return f"it has to be {_SHAPES[last]}"
     if last == "name":
         return "a name is lower-case letters, digits and '-', at most 40"
     return what

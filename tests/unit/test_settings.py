@@ -214,3 +214,20 @@ def test_the_schema_is_json_that_names_its_dialect() -> None:
     schema = json.loads(json.dumps(json_schema()))
 
     assert (schema["$schema"], schema["title"]) == ("https://json-schema.org/draft/2020-12/schema", FILE)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('[watch]\nworkflow = ".github/workflows/upgrade.yml"', "watch.workflow: it has to be the name of a file"),
+        ('[pull_request]\nreviewers = ["a b"]', "it has to be a person's login"),
+        ('[pull_request]\nlabels = ["a,b"]', "it has to be a label of at most 50 characters"),
+        ('[pull_request]\nauto_merge = ["tiny"]', "'tiny' is not one of patch, minor, major or prerelease"),
+    ],
+)
+def test_a_value_of_the_wrong_shape_is_told_what_it_has_to_be(tmp_path: Path, line: str, words: str) -> None:
+    text = (PROJECT / "gateway-bot.toml").read_text()
+    (tmp_path / "gateway-bot.toml").write_text(f"{text}\n{line}\n")
+
+    with pytest.raises(UsageError, match=words):
+        read_settings(tmp_path)
