@@ -314,7 +314,7 @@ FAULTS: dict[str, tuple[Callable[[AppTown], None], int, str, str]] = {
         "lacks permissions that this needs: contents: write",
         "accept them in its installation on acme",
     ),
-    "no key": (no_key, 2, "GATEWAY_BOT_APP_PRIVATE_KEY is no private key in PEM form", "the .pem file"),
+    "no key": (no_key, 2, "GATEWAY_BOT_APP_PRIVATE_KEY: it is no private key in PEM form", "the .pem file"),
     "a part of a key": (cut_key, 2, "the App's private key cannot be used", "the whole text of a .pem file"),
     "an id without a key": (half, 2, "GATEWAY_BOT_APP_ID is set and GATEWAY_BOT_APP_PRIVATE_KEY is not", "Set both"),
     "an outage": (answers(503, "x"), 4, "GitHub gives the App no token: HTTP 503", "Run it again"),

@@ -147,7 +147,7 @@ def test_a_key_in_one_line_is_left_to_who_reads_it() -> None:
     ],
 )
 def test_what_is_no_private_key_is_refused_without_being_shown(written: str) -> None:
-    with pytest.raises(UsageError, match="GATEWAY_BOT_APP_PRIVATE_KEY is no private key in PEM form") as raised:
+    with pytest.raises(UsageError, match="GATEWAY_BOT_APP_PRIVATE_KEY: it is no private key in PEM form") as raised:
         read_environment({**APP, "GATEWAY_BOT_APP_PRIVATE_KEY": written})
 
     shown = f"{raised.value!r}{raised.value}{raised.value.next_step}"
