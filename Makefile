@@ -30,7 +30,7 @@ test-real: $(READY) ## The same main job against real parts, which it installs
 
 bench: $(READY) ## The run that finds nothing new, against a bare script that makes the same requests
 	@test -x $(BENCH)/pip || $(PYTHON) -m venv $(dir $(BENCH))
-	@$(BENCH)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@$(BENCH)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@rm -rf build/wheel
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@$(BENCH)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
@@ -43,11 +43,14 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --quiet --offline --persona pedantic .github action.yml
 
+COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml
+
 lock: ## Lock the libraries anew, with hashes and without addresses
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
+	$(COMPILE) --group build -o requirements/runtime.txt
+	$(COMPILE) --group build --extra release -o requirements/release.txt
+	$(COMPILE) --group bench -o requirements/bench.txt
+	$(COMPILE) --group dev --extra release -o requirements/dev.txt
 
 clean: ## Remove what was made here
 	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

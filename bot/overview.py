@@ -68,7 +68,7 @@ def status(world: World, *, as_json: bool = False, markdown: bool = False, publi
     """
     images, workflow = world.settings.images, world.settings.watch.workflow
     world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
-    world.client  # noqa: B018 - made once, before there are threads
+    world.connections  # noqa: B018 - made once, before there are threads
     shown = _shown(world, needed=publish)
     found = status_flow.look(images, world.ground(gathering=False), shown, workflow, world.repository)
     did, failed = "", None
@@ -111,7 +111,7 @@ def _tell(world: World) -> Tell | None:
         return None
     from bot.adapters.webhook import Webhook  # noqa: PLC0415 - few have one
 
-    return Webhook(world.client, url, world.clock, world.log).tell
+    return Webhook(world.connections, url, world.clock, world.log).tell
 
 
 def _tell_actions(world: World, rows: Sequence[alarm_text.WatchJson], did: str, failed: BotError | None) -> None:

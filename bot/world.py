@@ -17,8 +17,7 @@ from bot.errors import UsageError
 from bot.settings import FILE, Environment, Settings, read_environment, read_settings
 
 if TYPE_CHECKING:
-    import httpx
-
+    from bot.adapters.connections import Connections
     from bot.adapters.github_api import GitHubApi
     from bot.adapters.registry import Registry
     from bot.adapters.worktree import Worktree
@@ -68,10 +67,10 @@ class World:
         return Worktree(self.root)
 
     @cached_property
-    def client(self) -> httpx.Client:
-        from bot.adapters.http import new_client
+    def connections(self) -> Connections:
+        from bot.adapters.connections import Connections
 
-        return new_client()
+        return Connections(self.environment.others)
 
     @cached_property
     def tools(self) -> Tools:
@@ -81,7 +80,7 @@ class World:
         return Tools(
             self.root,
             self.environment,
-            lambda: Http(self.client, self.clock, self.log),
+            lambda: Http(self.connections, self.clock, self.log),
             self._login,
             self.log,
         )
@@ -99,8 +98,8 @@ class World:
 
     def close(self) -> None:
         """Let go of the connections, where there are any."""
-        if "client" in self.__dict__:
-            self.client.close()
+        if "connections" in self.__dict__:
+            self.connections.close()
         if "tools" in self.__dict__:
             self.tools.close()
 
@@ -120,7 +119,7 @@ class World:
         from bot.adapters.http import Http
         from bot.adapters.registry import Registry
 
-        return Registry(Http(self.client, self.clock, self.log), repository, self._login)
+        return Registry(Http(self.connections, self.clock, self.log), repository, self._login)
 
     def upstream(self, image: Image) -> Upstream:
         """An image's registry and releases, under one deadline."""
@@ -129,7 +128,7 @@ class World:
         from bot.adapters.releases import Releases
         from bot.flows.observe import Upstream
 
-        http = Http(self.client, self.clock, self.log)
+        http = Http(self.connections, self.clock, self.log)
         releases = Releases(http, self.environment.upstream_api_url, self.environment.upstream_token)
         return Upstream(Registry(http, image.repository, self._login), releases, self.clock)
 
@@ -145,7 +144,7 @@ class World:
         from bot.adapters.github_api import GitHubApi
 
         return GitHubApi(
-            self.client, self.environment.github_api_url, self.repository, self._token(), self.clock, self.log
+            self.connections, self.environment.github_api_url, self.repository, self._token(), self.clock, self.log
         )
 
     @cached_property
@@ -273,7 +272,7 @@ class World:
         files = [site.file for image in self.settings.images for site in image.sites]
         allowed = permissions(self.purpose, files, teams=bool(self.settings.pull_request.team_reviewers))
         return AppToken(
-            self.client,
+            self.connections,
             env.github_api_url,
             self.repository,
             env.app_id,

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from urllib.parse import urljoin, urlsplit
 
-import httpx
 import msgspec
 
+from bot.adapters.connections import Connections
 from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
@@ -60,7 +61,7 @@ class AppToken:
 
     def __init__(
         self,
-        client: httpx.Client,
+        connections: Connections,
         api_url: str,
         repository: str,
         app_id: str,
@@ -69,7 +70,7 @@ class AppToken:
         clock: Clock,
         log: Callable[[str], None],
     ) -> None:
-        self._client = client
+        self._connections = connections
         self._api_url = api_url
         self._repository = repository
         self._app_id = app_id
@@ -146,7 +147,7 @@ class AppToken:
         )
 
     def _once(self, method: str, url: str, content: bytes | None) -> Response:
-        http = Http(self._client, self._clock, self._log)
+        http = Http(self._connections, self._clock, self._log)
         given = headers(self._assertion(), sends=content is not None)
         return http.once(method, url, given, content, max_bytes=_MAX_BYTES)
 
@@ -256,8 +257,8 @@ class AppToken:
     def _moved(self, response: Response) -> ForgeError | IntegrityError:
         target = response.headers.get("Location", "")
         try:
-            same = httpx.URL(response.url).join(target).netloc == httpx.URL(response.url).netloc
-        except (httpx.InvalidURL, ValueError):
+            same = urlsplit(urljoin(response.url, target)).netloc == urlsplit(response.url).netloc
+        except ValueError:
             same = False
         kind = ForgeError if same else IntegrityError
         return kind(

@@ -7,21 +7,20 @@ things twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from bot.adapters.connections import Connections
 from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
 from bot.core.distribution import next_page, retry_after
 from bot.core.text import plain
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError
-
-if TYPE_CHECKING:
-    import httpx
 
 ATTEMPTS = 3
 MAX_PAGES = 20
@@ -32,6 +31,10 @@ _PATIENCE_SECONDS = 60.0
 _PROXY = "Look at what GITHUB_API_URL serves; a proxy may answer in GitHub's place."
 _CONTINUE = "Nothing was lost: run it again later, it continues where it stopped."
 _NOT_FOUND, _INVALID, _SERVER_ERRORS, _REDIRECTS = 404, 422, 500, 300
+_JSON = "application/json"
+_UPLOADS = re.compile(r"api\.(github\.com|[a-z0-9-]+\.ghe\.com)")
+"""APIs beside which files are taken at the host `uploads`."""
+_PATH = re.compile(r"(?:/(?!\.\.?/)[\w.-]+)+", re.ASCII)
 _T = TypeVar("_T")
 
 
@@ -62,7 +65,7 @@ class GitHubApi:
 
     def __init__(
         self,
-        client: httpx.Client,
+        connections: Connections,
         api_url: str,
         repository: str,
         token: Callable[[], str],
@@ -72,7 +75,7 @@ class GitHubApi:
         # One second between writes, as GitHub asks; none where GitHub is a test's on loopback
         self._between = 0.0 if api_url.startswith("http://") else 1.0
         self._last_write = -self._between
-        self._client = client
+        self._connections = connections
         self._api_url = api_url
         self._token = token
         self._clock = clock
@@ -110,6 +113,17 @@ class GitHubApi:
     def write(self, verb: str, path: str, sent: object, kind: type[_T]) -> _T:
         """One write, once; where a rate limit refuses it, it is waited for and the write sent again."""
         return self._as(self._write(verb, self._url(path), sent), kind)
+
+    def upload(
+        self, address: str, path: str, query: Mapping[str, str], content: bytes, content_type: str, kind: type[_T]
+    ) -> _T:
+        """One POST of these bytes, once, to the address that GitHub named for `path` below the repository.
+
+        The address is a template (RFC 6570), of which only the part before its variables is used. Raises
+        IntegrityError, before anything is sent, where it does not belong to the API: the token goes nowhere else.
+        """
+        url = self._upload_url(address, path)
+        return self._as(self._once("POST", f"{url}?{urlencode(query)}", content, content_type), kind)
 
     def delete(self, path: str) -> None:
         """A DELETE, once; it answers nothing."""
@@ -151,21 +165,54 @@ class GitHubApi:
                 self._clock.sleep(2.0**attempt)
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
+    def _upload_url(self, address: str, path: str) -> str:
+        """The address, put together anew from what was checked of it."""
+        api = urlsplit(self._api_url.lower())
+        own = {api.netloc}
+        if beside_it := _UPLOADS.fullmatch(api.netloc):
+            own.add(f"uploads.{beside_it[1]}")
+        try:
+            named = urlsplit(address.partition("{")[0])
+        except ValueError:
+            named = urlsplit("")
+        if named.scheme.lower() != api.scheme or named.netloc.lower() not in own:
+            raise self._elsewhere(address, f"the host {' or '.join(sorted(own))}")
+        below = f"/repos/{self.repository}{path}".lower()
+        if not named.path.lower().endswith(below) or not _PATH.fullmatch(named.path):
+            raise self._elsewhere(address, f"a path that ends with {below}")
+        if named.query or named.fragment:
+            raise self._elsewhere(address, "neither a query nor a fragment")
+        return f"{named.scheme}://{named.netloc}{named.path}"
+
+    def _elsewhere(self, address: str, expected: str) -> IntegrityError:
+        named = plain(_shown(address.partition("{")[0]), 200)
+        return IntegrityError(
+            f"GitHub names {named!r} as the place for a file; expected: {expected}",
+            where=self._api_url,
+            next_step=f"Nothing was sent there. {_PROXY}",
+        )
+
     def _write(self, verb: str, url: str, sent: object) -> Response:
+        return self._once(verb, url, None if sent is None else msgspec.json.encode(sent), _JSON)
+
+    def _once(self, verb: str, url: str, content: bytes | None, content_type: str) -> Response:
+        """One request that changes something, a second after the last one."""
         wait = self._last_write + self._between - self._clock.monotonic()
         if wait > 0:
             self._clock.sleep(wait)
         try:
-            return self._sent(verb, url, None if sent is None else msgspec.json.encode(sent))
+            return self._sent(verb, url, content, content_type)
         finally:
             self._last_write = self._clock.monotonic()
 
-    def _sent(self, verb: str, url: str, content: bytes | None) -> Response:
+    def _sent(self, verb: str, url: str, content: bytes | None, content_type: str = _JSON) -> Response:
         """The answer to one request that succeeded; a rate limit that passes soon is waited for once."""
         for patient in (True, False):
             given = headers(self._token(), sends=content is not None)
+            if content is not None:
+                given["Content-Type"] = content_type
             try:
-                http = Http(self._client, self._clock, self._log)
+                http = Http(self._connections, self._clock, self._log)
                 response = http.once(verb, url, given, content, max_bytes=_MAX_BYTES)
             except ServiceError as error:
                 raise Refused(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import httpx
 import msgspec
 
 from bot.adapters.http import Response
 from bot.core.text import plain
 
-_TOO_MANY = 429
+_FORBIDDEN, _TOO_MANY = 403, 429
 
 
 def headers(token: str, *, sends: bool) -> dict[str, str]:
@@ -36,7 +35,7 @@ def is_limited(response: Response) -> bool:
     if response.status == _TOO_MANY:
         return True
     spent = "Retry-After" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
-    return response.status == httpx.codes.FORBIDDEN and (spent or "rate limit" in said(response.body).lower())
+    return response.status == _FORBIDDEN and (spent or "rate limit" in said(response.body).lower())
 
 
 def said(body: bytes) -> str:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
 
-import httpx
 import msgspec
+from urllib3 import HTTPHeaderDict
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from bot import __version__
+from bot.adapters.connections import Connections, why
 from bot.beside import beside
 from bot.clock import Clock
 from bot.core.distribution import retry_after
-from bot.errors import IntegrityError, ServiceError, UsageError
+from bot.errors import IntegrityError, ServiceError
 
 ATTEMPTS = 4
 DEADLINE_SECONDS = 120.0
 """For everything that one image asks of the network, waiting included."""
 
-_PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0
+"""Without a byte."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CHUNK = 64 * 1024
+_FORM = "application/x-www-form-urlencoded"
+# one layer of gzip at most: what comes out of a chunk of it stays small
+_HEADERS = {"User-Agent": f"gateway-bot/{__version__}", "Accept-Encoding": "gzip", "Accept": "*/*"}
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -27,104 +36,91 @@ class Response(msgspec.Struct, frozen=True):
 
     url: str
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
+    """Found in any case."""
     body: bytes
 
 
-def new_client() -> httpx.Client:
-    """One pool of connections for a run. Loopback is never asked through a proxy."""
-    direct: dict[str, httpx.BaseTransport | None] = {
-        f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")
-    }
-    # one layer of gzip at most: what comes out of a chunk of it stays small
-    headers = {"User-Agent": f"gateway-bot/{__version__}", "Accept-Encoding": "gzip"}
-    try:
-        return httpx.Client(headers=headers, mounts=direct)
-    except (ValueError, OSError) as error:
-        raise UsageError(
-            f"a proxy or a file of certificates that the environment names cannot be used: {type(error).__name__}",
-            where="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
-            next_step="Mend the one that is wrong, or unset it.",
-        ) from None
+class Request(msgspec.Struct, frozen=True):
+    """What is sent: an address that was checked, and headers of which each has one value."""
+
+    method: str
+    url: str
+    headers: HTTPHeaderDict
+    body: bytes | None = None
 
 
 class Http:
-    """Requests of one image under one deadline. Safe to use from several threads."""
+    """Requests of one image under one deadline, in seconds from now. Safe to use from several threads."""
 
-    def __init__(self, client: httpx.Client, clock: Clock, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        clock: Clock,
+        log: Callable[[str], None],
+        seconds: float = DEADLINE_SECONDS,
+    ) -> None:
         self.clock = clock
-        self._client = client
+        self._connections = connections
         self._log = log
-        self._ends = clock.monotonic() + DEADLINE_SECONDS
+        self._ends = clock.monotonic() + seconds
 
     def get(self, url: str, headers: Mapping[str, str], *, max_bytes: int) -> Response:
         """The answer, whatever its status. Raises ServiceError when it gave up, IntegrityError for a redirect."""
-        return self._send(self._request("GET", url, headers), max_bytes)
+        return self._send(_request("GET", url, headers), max_bytes)
+
+    def head(self, url: str, headers: Mapping[str, str]) -> Response:
+        """As `get`, without a body."""
+        return self._send(_request("HEAD", url, headers), 0)
 
     def post_form(self, url: str, form: Mapping[str, str], *, max_bytes: int) -> Response:
         """As `get`, for a POST that changes nothing and so may be repeated."""
-        return self._send(self._request("POST", url, {}, dict(form)), max_bytes)
+        return self._send(_request("POST", url, {"Content-Type": _FORM}, urlencode(form).encode()), max_bytes)
+
+    def again(self, method: str, url: str, headers: Mapping[str, str], content: bytes, *, max_bytes: int) -> Response:
+        """As `get`, for a write that says the same whenever it is sent again."""
+        return self._send(_request(method, url, headers, content), max_bytes)
 
     def once(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, max_bytes: int
     ) -> Response:
         """The answer to one attempt, whatever its status, a redirect too. Raises ServiceError where there is none."""
-        request = self._request(method, url, headers, content=content)
         try:
-            return self._in_time(request, _shown(url), max_bytes)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise self._gave_up(_why(error), _shown(url)) from None
+            return self._in_time(_request(method, url, headers, content), shown(url), max_bytes)
+        except HTTPError as error:
+            raise self._gave_up(why(error), shown(url)) from None
 
-    def pause(self, attempt: int, why: str) -> None:
+    def pause(self, attempt: int, reason: str) -> None:
         """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""
-        self._wait(0.5 * 2**attempt, why, "")
+        self._wait(0.5 * 2**attempt, reason, "")
 
-    def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        form: dict[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> httpx.Request:
-        merged = self._client.headers.copy()  # names match in any case: one value each, ours
-        merged.update(headers)
-        try:
-            return httpx.Request(method, url, headers=merged, data=form, content=content)
-        except (httpx.InvalidURL, ValueError):
-            raise IntegrityError(
-                "an answer led to an address that is none",
-                where=_shown(url),
-                next_step="Nothing was sent there. Look at what the service before it answers.",
-            ) from None
-
-    def _send(self, request: httpx.Request, max_bytes: int) -> Response:
-        url = _shown(str(request.url))
-        why = ""
+    def _send(self, request: Request, max_bytes: int) -> Response:
+        url = shown(request.url)
+        reason = ""
         for attempt in range(ATTEMPTS):
             backoff = 0.5 * 2**attempt
             try:
                 response = self._in_time(request, url, max_bytes)
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                why = _why(error)
+            except HTTPError as error:
+                reason = why(error)
             else:
                 if 300 <= response.status < 400:  # noqa: PLR2004 - HTTP's redirects
                     raise IntegrityError(
-                        f"it redirects to {_shown(response.headers.get('Location', '')) or 'nowhere'}",
+                        f"it redirects to {shown(response.headers.get('Location', '')) or 'nowhere'}",
                         where=url,
                         next_step="Nothing was sent there. If it has moved, name its new place in gateway-bot.toml.",
                     )
                 if not _is_passing(response):
                     return response
-                why = f"HTTP {response.status}"
+                reason = f"HTTP {response.status}"
                 header = response.headers.get("Retry-After")
-                if header is not None or response.status == httpx.codes.TOO_MANY_REQUESTS:
+                if header is not None or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                     backoff = retry_after(header, self.clock.now(), max(backoff, 1.0))
             if attempt + 1 < ATTEMPTS:
-                self._wait(backoff, f"attempt {attempt + 1} of {ATTEMPTS}: {why}", url)
-        raise self._gave_up(f"{why} ({ATTEMPTS} attempts)", url)
+                self._wait(backoff, f"attempt {attempt + 1} of {ATTEMPTS}: {reason}", url)
+        raise self._gave_up(f"{reason} ({ATTEMPTS} attempts)", url)
 
-    def _in_time(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
+    def _in_time(self, request: Request, url: str, max_bytes: int) -> Response:
         """One attempt that ends at the deadline even where the service drips its headers byte by byte."""
         asked = beside(lambda: self._once(request, url, max_bytes))
         try:
@@ -132,13 +128,14 @@ class Http:
         except TimeoutError:
             raise self._gave_up("the answer came too slowly", url) from None
 
-    def _once(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
+    def _once(self, request: Request, url: str, max_bytes: int) -> Response:
         """One attempt. A body that is cut short raises in the HTTP layer, so a part never counts as whole."""
         left = self._ends - self.clock.monotonic()
         if left <= 0:
             raise self._gave_up("the time for this image was used up", url)
-        request.extensions = {"timeout": httpx.Timeout(min(_PATIENCE_SECONDS, left)).as_dict()}
-        response = self._client.send(request, stream=True)
+        response = self._connections.send(
+            request.method, request.url, request.headers, request.body, seconds=min(PATIENCE_SECONDS, left)
+        )
         try:
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding not in {"identity", request.headers["Accept-Encoding"]}:
@@ -148,7 +145,7 @@ class Http:
                     next_step="Look for a proxy that compresses what the service sends.",
                 )
             body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in response.stream(_CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > max_bytes:
                     raise IntegrityError(
@@ -160,36 +157,51 @@ class Http:
                     raise self._gave_up("the answer came too slowly", url)
         finally:
             response.close()
-        return Response(url, response.status_code, response.headers, bytes(body))
+        return Response(url, response.status, response.headers, bytes(body))
 
-    def _wait(self, seconds: float, why: str, url: str) -> None:
+    def _wait(self, seconds: float, reason: str, url: str) -> None:
         if self.clock.monotonic() + seconds > self._ends:
-            raise self._gave_up(why, url)
-        self._log(f"{url}: {why}; again in {seconds:g} s" if url else f"{why}; again in {seconds:g} s")
+            raise self._gave_up(reason, url)
+        self._log(f"{url}: {reason}; again in {seconds:g} s" if url else f"{reason}; again in {seconds:g} s")
         self.clock.sleep(seconds)
 
-    def _gave_up(self, why: str, url: str) -> ServiceError:
+    def _gave_up(self, reason: str, url: str) -> ServiceError:
         return ServiceError(
-            f"no answer: {why}",
+            f"no answer: {reason}",
             where=url or "network",
             next_step="Nothing is known, so nothing was decided. Run it again when the service answers.",
         )
 
 
-def _why(error: httpx.HTTPError) -> str:
-    """What was sent may be quoted in the one kind, and holds secrets; in the others the reason helps."""
-    quotes = isinstance(error, httpx.LocalProtocolError) or not str(error)
-    return type(error).__name__ if quotes else f"{type(error).__name__}: {error}"
+def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Request:
+    """Raises IntegrityError for what is no address or no header: both come from answers."""
+    merged = HTTPHeaderDict(_HEADERS)  # names match in any case: one value each, ours
+    merged.update(headers)
+    if not (_is_address(url) and all(value.isascii() and value.isprintable() for value in merged.values())):
+        raise IntegrityError(
+            "an answer led to an address that is none",
+            where=shown(url),
+            next_step="Nothing was sent there. Look at what the service before it answers.",
+        )
+    return Request(method, url, merged, body)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = parse_url(url)
+    except HTTPError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.host)
 
 
 def _is_passing(response: Response) -> bool:
     """Whether the same request may be answered otherwise soon; GitHub also throttles with 403."""
-    if response.status == httpx.codes.FORBIDDEN:
+    if response.status == HTTPStatus.FORBIDDEN:
         return "Retry-After" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
     return response.status in _PASSING
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """The URL without user information and query, either of which may hold a secret."""
     try:
         parts = urlsplit(url)

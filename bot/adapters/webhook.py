@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from bot.adapters.connections import Connections
 from bot.adapters.http import Http
 from bot.clock import Clock
 from bot.core.distribution import retry_after
 from bot.errors import BotError, ServiceError
-
-if TYPE_CHECKING:
-    import httpx
 
 ATTEMPTS = 3
 _VARIABLE = "GATEWAY_BOT_WEBHOOK"
@@ -25,8 +22,8 @@ _FINE, _REDIRECTS, _ERRORS = range(200, 300), range(300, 400), 400
 class Webhook:
     """One address. Nothing that is said here names it."""
 
-    def __init__(self, client: httpx.Client, url: str, clock: Clock, log: Callable[[str], None]) -> None:
-        self._client = client
+    def __init__(self, connections: Connections, url: str, clock: Clock, log: Callable[[str], None]) -> None:
+        self._connections = connections
         self._url = url
         self._clock = clock
         self._log = log
@@ -37,7 +34,7 @@ class Webhook:
         A doubtful answer is asked again too: to be told twice is better than not at all.
         """
         # one deadline for all attempts, waiting included
-        http = Http(self._client, self._clock, self._log)
+        http = Http(self._connections, self._clock, self._log)
         content = msgspec.json.encode({"text": text})
         why = ""
         for attempt in range(ATTEMPTS):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from bot.adapters.connections import Connections
 from bot.adapters.github_api import GitHubApi
-from bot.adapters.http import new_client
 from bot.adapters.issues import Issues
 from bot.core.alarm import ALARM, Alarm, fingerprint, remembered
 from bot.embedded.github import Issue as StoredIssue
@@ -292,7 +292,7 @@ def test_two_runs_at_once_end_in_one_issue(watched: Town) -> None:
         """The other run opens its own after this one has looked."""
         if method == "POST" and path.endswith("/issues") and left:
             left.clear()
-            with new_client() as client:
+            with Connections({}) as client:
                 api = GitHubApi(client, watched.github.url, DOWNSTREAM, lambda: TOKEN, watched.clock, print)
                 keep([alarm], Issues(api), None, DOWNSTREAM, NOW)
         return None

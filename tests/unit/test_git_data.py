@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
+from urllib3 import HTTPResponse
 
+from bot.adapters.connections import Connections
 from bot.adapters.git_data import GitData
 from bot.adapters.github_api import GitHubApi
-from bot.adapters.http import new_client
 from bot.adapters.pull_requests import PullRequests
 from bot.core.proposal.names import blob_id
 from bot.core.proposal.shown import Blob, Conflict, PullRequest
@@ -43,7 +44,7 @@ def clock() -> TestClock:
 
 @pytest.fixture
 def api(github: EmbeddedGitHub, clock: TestClock) -> Iterator[GitHubApi]:
-    with new_client() as client:
+    with Connections({}) as client:
         yield GitHubApi(client, github.url, DOWNSTREAM, lambda: TOKEN, clock, lambda _: None)
 
 
@@ -328,12 +329,18 @@ def test_a_rate_limit_that_passes_soon_is_waited_for(
     assert (len(github.exchanges), clock.slept) == (calls, slept)
 
 
+class Fine(Connections):
+    """To whatever address: everything is well."""
+
+    def send(self, *_: object, **__: object) -> HTTPResponse:
+        return HTTPResponse(io.BytesIO(b"{}"), status=200, preload_content=False)
+
+
 @pytest.mark.parametrize(("api_url", "slept"), [("https://api.github.com", [1.0, 1.0]), ("http://127.0.0.1:1", [])])
 def test_a_second_passes_between_writes_as_github_asks(clock: TestClock, api_url: str, slept: list[float]) -> None:
-    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json={}))) as client:
-        api = GitHubApi(client, api_url, DOWNSTREAM, lambda: TOKEN, clock, lambda _: None)
-        for _ in range(3):
-            api.write("POST", "/issues", {}, object)
+    api = GitHubApi(Fine({}), api_url, DOWNSTREAM, lambda: TOKEN, clock, lambda _: None)
+    for _ in range(3):
+        api.write("POST", "/issues", {}, object)
 
     assert clock.slept == pytest.approx(slept, abs=0.5)
 

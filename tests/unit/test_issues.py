@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.connections import Connections
 from bot.adapters.github_api import GitHubApi
-from bot.adapters.http import new_client
 from bot.adapters.issues import MAX_PAGES, Issues
 from bot.adapters.workflow_runs import WorkflowRuns
 from bot.core.issue_text import LIMIT, Issue, Topic, duplicate, is_duplicate, is_ours, part_of, room, with_part
@@ -34,7 +34,7 @@ def github() -> Iterator[EmbeddedGitHub]:
 
 @pytest.fixture
 def api(github: EmbeddedGitHub) -> Iterator[GitHubApi]:
-    with new_client() as client:
+    with Connections({}) as client:
         yield GitHubApi(client, github.url, DOWNSTREAM, lambda: TOKEN, TestClock(), lambda _: None)
 
 

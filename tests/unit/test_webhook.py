@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.adapters.http import new_client
+from bot.adapters.connections import Connections
 from bot.adapters.webhook import ATTEMPTS, Webhook
 from bot.embedded.server import LoopbackServer, Request, Response
 from bot.errors import ServiceError
@@ -37,7 +37,7 @@ def test_a_webhook_is_asked_again_where_that_helps(
     answers: list[Response], asked: int, slept: list[float], error: str
 ) -> None:
     clock, said = TestClock(), list[str]()
-    with Flaky(*answers) as chat, new_client() as client:
+    with Flaky(*answers) as chat, Connections({}) as client:
         hook = Webhook(client, f"{chat.url}/top-secret", clock, said.append)
         if error:
             with pytest.raises(ServiceError, match=error) as raised:
@@ -55,7 +55,7 @@ def test_a_webhook_that_is_not_reached_is_said_without_its_address() -> None:
     said: list[str] = []
     with Flaky(Response(200)) as chat:
         url = f"{chat.url}/top-secret"
-    with new_client() as client, pytest.raises(ServiceError, match="does not answer") as raised:
+    with Connections({}) as client, pytest.raises(ServiceError, match="does not answer") as raised:
         Webhook(client, url, TestClock(), said.append).tell("text")
 
     assert not any("secret" in line or "127.0.0.1" in line for line in (*said, str(raised.value)))
