@@ -77,7 +77,8 @@ def cli(ctx: click.Context, root: Path, settings_file: Path | None, repository: 
     """Keep a digest-pinned upstream image current, provably.
 
     Exit codes: 0 done or nothing to do, 2 wrong use or settings, 3 the pinned files, 4 the network or a service
-    gave up, 5 integrity, 6 policy, 7 GitHub refused or a conflict, 130 interrupted, 1 a bug.
+    gave up, 5 integrity, 6 policy, 7 GitHub refused or a conflict, 8 a release that cannot be made,
+    130 interrupted, 1 a bug.
     """
     environ, clock = ctx.obj
     ctx.obj = World(root.resolve(), environ, clock, settings_file, repository)

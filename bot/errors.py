@@ -75,3 +75,9 @@ class ForgeError(BotError):
     """Exit 7: GitHub refused, or somebody else changed the same thing."""
 
     exit_code = 7
+
+
+class ReleaseError(BotError):
+    """Exit 8: a release that cannot be made as it was asked for, or that another one contradicts."""
+
+    exit_code = 8

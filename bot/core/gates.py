@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 import msgspec
 
+from bot.core.holds import hold_on, said
 from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Platform, missing_of
 from bot.core.text import plain
@@ -129,6 +131,16 @@ def new_digest(current: Pin, candidate: Candidate) -> Gate:
             next_step="A person has to look: was the release only re-labelled, or the wrong image tagged?",
         )
     return Gate("new-digest", "pass", f"{candidate.pin.digest} replaces {current.digest}")
+
+
+def on_hold(image: Image, candidate: Candidate, today: date) -> tuple[Gate, ...]:
+    """The gate of a candidate whose very digest is on hold; none where it is not."""
+    pin = candidate.pin
+    hold = hold_on(image.policy.holds, pin.version, pin.digest, today)
+    if hold is None:
+        return ()
+    next_step = "Wait for the next release, or take the hold out of gateway-bot.toml when its reason is gone."
+    return (Gate("hold", "fail", f"{pin.ref} is {said(hold)}", exit_code=6, next_step=next_step),)
 
 
 def first_refusal(gates: Sequence[Gate]) -> Gate | None:

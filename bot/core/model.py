@@ -71,6 +71,18 @@ class Release(msgspec.Struct, frozen=True):
     notes: str = ""
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """Versions that must not be proposed or released, for a reason: one, or a range as packaging.specifiers reads it.
+
+    With `digest` only that image of them is held; with `until` it holds through that day, in UTC.
+    """
+
+    version: str
+    reason: str
+    until: date | None = None
+    digest: Digest | None = None
+
+
 class Policy(msgspec.Struct, frozen=True):
     """What may be proposed. `allow` is a version range as packaging.specifiers reads it, empty for all."""
 
@@ -83,6 +95,7 @@ class Policy(msgspec.Struct, frozen=True):
     """How old a release has to be, unless its notes name an advisory or it fixes a finding that is bad enough."""
     evidence: timedelta = timedelta(hours=24)
     """How old the evidence in a saved plan may be when it is proposed."""
+    holds: tuple[Hold, ...] = ()
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -146,6 +159,18 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     without_engine: Where = "ci"
 
 
+class Build(msgspec.Struct, frozen=True):
+    """How the image's program is started after a local build, and where it says that it is ready.
+
+    `start` are its arguments, `{file}` is the config's path in the container; it is ready where `GET path` on `port`
+    answers 200.
+    """
+
+    start: tuple[str, ...] = ("-f", "{file}")
+    port: int = 15021
+    path: str = "/healthz/ready"
+
+
 class DotenvSite(msgspec.Struct, frozen=True):
     """Keys of a dotenv file. `other_keys` may stand in it too; any other key is refused."""
 
@@ -206,6 +231,7 @@ class Image(msgspec.Struct, frozen=True):
     signature: Signature | None = None
     scan: ScanPolicy | None = None
     config: GatewayConfig | None = None
+    build: Build = Build()
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -234,3 +260,30 @@ class Watch(msgspec.Struct, frozen=True):
 
     workflow: str = "upgrade.yml"
     silent_days: int = 3
+
+
+ReleaseMode = Literal["retag", "build"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A repository that releases are copied to, with the tags that a release gets there.
+
+    In `repository`, `{repository}` stands for the OWNER/NAME on GitHub in lower case; in the tags, `{tag}` for the git
+    tag and `{version}` for the version. `moving` tags follow the newest release.
+    """
+
+    repository: str
+    tags: tuple[str, ...] = ("{tag}",)
+    moving: tuple[str, ...] = ()
+
+
+class ReleasePolicy(msgspec.Struct, frozen=True):
+    """How a release is made of an image, where to, and who signs it."""
+
+    image: str
+    targets: tuple[Target, ...]
+    signature: Signature
+    """Our own: `{tag}` stands for our git tag, `{repository}` for OWNER/NAME on GitHub."""
+    signing_config: str = ""
+    """A file of the checkout that says where a private Sigstore signs; empty: the public one."""
+    mode: ReleaseMode = "retag"

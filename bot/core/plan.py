@@ -207,6 +207,7 @@ def _gates(seen: Observed) -> tuple[Gate, ...]:
             gates.candidate_digest(seen.image, seen.candidate),
             gates.platforms(seen.image, seen.candidate.pin, seen.candidate.platforms),
             gates.new_digest(seen.pinned.pin, seen.candidate),
+            *gates.on_hold(seen.image, seen.candidate, seen.now.date()),
         ]
     return tuple(asked)
 

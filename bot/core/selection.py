@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from bot.core.advisories import advisory_in
+from bot.core.holds import hold_on, said
 from bot.core.model import Pin, Policy, Release
 from bot.core.versions import Ref, Version, parse_version, why_no_release
 
@@ -144,6 +145,8 @@ def _why_not(
         return "the pin"
     if version < current.version:
         return f"older than the pin {current.ref}"
+    if (hold := hold_on(policy.holds, version, None, now.date())) is not None:
+        return said(hold)
     if not in_range(version):
         return f"outside the allowed range {policy.allow}"
     if policy.cooldown and release.ref not in urgent and not in_haste(release, policy):

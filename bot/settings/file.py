@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from bot.core.model import Image, PullRequestPolicy, Watch
+from bot.core.model import Image, PullRequestPolicy, ReleasePolicy, Watch
 from bot.errors import UsageError
 from bot.settings.grammar import SLUG, File
 from bot.settings.meaning import FILE, image, invalid
+from bot.settings.release import release
 
 _MAX_BYTES = 256 * 1024
 
@@ -25,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
     repositories: tuple[str, ...] = ()
     pull_request: PullRequestPolicy = PullRequestPolicy()
     watch: Watch = Watch()
+    release: ReleasePolicy | None = None
 
 
 def read_settings(root: Path, file: Path | None = None) -> Settings:
@@ -78,6 +80,6 @@ def _settings(table: File) -> Settings:
         if _artifact(name) in {_artifact(other) for other in table.repositories[:number]}:
             raise invalid(f"repositories[{number}]: {name[:80]!r} is there already, or too like another one")
     opening = msgspec.convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
-    return Settings(
-        images, table.base, table.repositories, opening, Watch(table.watch.workflow, table.watch.silent_days)
-    )
+    watch = Watch(table.watch.workflow, table.watch.silent_days)
+    releases = release(table.release, images) if table.release else None
+    return Settings(images, table.base, table.repositories, opening, watch, releases)

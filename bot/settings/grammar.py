@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bot.core.model import Channel, Field, MergeMethod, Severity, Where
+from bot.core.model import Channel, Field, MergeMethod, ReleaseMode, Severity, Where
 from bot.core.versions import Jump
 
 SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:_[A-Za-z0-9]{1,20})?/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$"
@@ -122,10 +122,27 @@ class ConfigTable(Table, frozen=True):
     without_engine: Where = "ci"
 
 
+class BuildTable(Table, frozen=True):
+    """How `gateway-bot build` starts what it built, with the config of `config`, and where readiness is asked."""
+
+    start: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("-f", "{file}")
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 15021
+    path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]{0,199}$(?!\n)")] = "/healthz/ready"
+
+
+class HoldTable(Table, frozen=True):
+    """Versions that must not be proposed or released: `version = "1.4.0"`, or a range."""
+
+    version: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    until: date | None = None
+    digest: str = ""
+
+
 PinTable = DotenvTable | TerraformTable | DockerfileTable | MarkdownTable | PatternTable
 
 
-class ImageTable(Table, frozen=True):
+class ImageTable(Table, frozen=True, rename={"holds": "hold"}):
     """An upstream image that is tracked. The first pin is the source of truth: it holds ref and digest."""
 
     name: _Name
@@ -142,6 +159,8 @@ class ImageTable(Table, frozen=True):
     signature: SignatureTable | None = None
     scan: ScanTable | None = None
     config: ConfigTable | None = None
+    build: BuildTable = BuildTable()
+    holds: tuple[HoldTable, ...] = ()
 
 
 _Login = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?$(?!\n)")]
@@ -168,6 +187,32 @@ class WatchTable(Table, frozen=True):
     silent_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 3
 
 
+_TagTemplate = Annotated[str, msgspec.Meta(pattern=r"^(?:[A-Za-z0-9_.-]|\{tag\}|\{version\}){1,140}$(?!\n)")]
+
+
+class TargetTable(Table, frozen=True):
+    """A repository that releases are copied to."""
+
+    repository: Annotated[str, msgspec.Meta(description="HOST/PATH; `{repository}` is OWNER/NAME on GitHub.")]
+    tags: Annotated[tuple[_TagTemplate, ...], msgspec.Meta(min_length=1)] = ("{tag}",)
+    moving: Annotated[tuple[_TagTemplate, ...], msgspec.Meta(description="Follow the newest release: `latest`.")] = ()
+
+
+class OurSignatureTable(SignatureTable, frozen=True):
+    """Who signs our releases, with cosign and without keys."""
+
+    signing_config: Annotated[str, msgspec.Meta(description="File that says where a private Sigstore signs.")] = ""
+
+
+class ReleaseTable(Table, frozen=True, rename={"targets": "target"}):
+    """How a release is made."""
+
+    targets: Annotated[tuple[TargetTable, ...], msgspec.Meta(min_length=1)]
+    signature: OurSignatureTable
+    image: Annotated[str, msgspec.Meta(description="Name of the image; needed where there are several.")] = ""
+    mode: ReleaseMode = "retag"
+
+
 class File(Table, frozen=True, rename={"images": "image"}):
     """The whole file."""
 
@@ -178,3 +223,4 @@ class File(Table, frozen=True, rename={"images": "image"}):
     ] = ()
     pull_request: PullRequestTable = PullRequestTable()
     watch: WatchTable = WatchTable()
+    release: ReleaseTable | None = None

@@ -11,10 +11,12 @@ import msgspec
 
 from bot.core.index import normal
 from bot.core.model import (
+    Build,
     ConfigEnvironment,
     DockerfileSite,
     DotenvSite,
     GatewayConfig,
+    Hold,
     Ignore,
     Image,
     MarkdownSite,
@@ -26,18 +28,20 @@ from bot.core.model import (
     Site,
     TerraformSite,
 )
-from bot.core.reference import parse_repository
+from bot.core.reference import parse_digest, parse_repository
+from bot.core.versions import parse_version
 from bot.errors import UsageError
 from bot.settings.grammar import (
     SLUG,
+    BuildTable,
     ConfigTable,
     DockerfileTable,
     DotenvTable,
+    HoldTable,
     ImageTable,
     MarkdownTable,
     PatternTable,
     PinTable,
-    PolicyTable,
     ScanTable,
     SignatureTable,
     TerraformTable,
@@ -72,10 +76,11 @@ def image(entry: ImageTable, at: str) -> Image:
         sites=sites,
         github=entry.github,
         tags=entry.tags,
-        policy=_policy(entry.policy, f"{at}.policy"),
+        policy=_policy(entry, at),
         signature=_signature(entry.signature, f"{at}.signature") if entry.signature else None,
         scan=_scan(entry.scan, f"{at}.scan") if entry.scan else None,
         config=_config(entry.config, f"{at}.config", entry.github) if entry.config else None,
+        build=_build(entry.build, f"{at}.build"),
     )
 
 
@@ -86,7 +91,7 @@ def _signature(entry: SignatureTable, at: str) -> Signature:
     if set(re.findall(r"\{.*?\}", entry.identity)) - {"{tag}"}:
         raise invalid(f"{at}.identity: only {{tag}} is replaced, by the release's git tag")
     if entry.trusted_root:
-        _plain_path(entry.trusted_root, f"{at}.trusted_root")
+        plain_path(entry.trusted_root, f"{at}.trusted_root")
     return Signature(entry.issuer, entry.identity, entry.trusted_root)
 
 
@@ -104,9 +109,9 @@ def _scan(entry: ScanTable, at: str) -> ScanPolicy:
 
 def _config(entry: ConfigTable, at: str, github: str) -> GatewayConfig:
     for path in (entry.template, *entry.declarations, *(f for e in entry.environments for f in e.var_files)):
-        _plain_path(path, at)
+        plain_path(path, at)
     if entry.schema:
-        _plain_path(entry.schema, f"{at}.schema")
+        plain_path(entry.schema, f"{at}.schema")
         if not github:
             raise invalid(f"{at}.schema: a schema is published in a GitHub repository, so it needs `github`")
     if sum(argument.count("{file}") for argument in entry.arguments) != 1:
@@ -134,6 +139,12 @@ def _config(entry: ConfigTable, at: str, github: str) -> GatewayConfig:
     )
 
 
+def _build(entry: BuildTable, at: str) -> Build:
+    if sum(argument.count("{file}") for argument in entry.start) != 1:
+        raise invalid(f"{at}.start: one of them must hold {{file}}, once: a program that gets no config proves little")
+    return Build(entry.start, entry.port, entry.path)
+
+
 def _truth(site: Site, at: str) -> None:
     """The first pin has to say which release it is and by which digest; Markdown says so only in its file."""
     fields: set[str]
@@ -153,19 +164,15 @@ def _truth(site: Site, at: str) -> None:
         raise invalid(f"{at}: the first pin is the source of truth and holds ref and digest; this one holds {held}")
 
 
-def _policy(entry: PolicyTable, at: str) -> Policy:
+def _policy(image: ImageTable, at: str) -> Policy:
+    entry = image.policy
     if entry.allow:
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is set
-
-        try:
-            SpecifierSet(entry.allow)
-        except InvalidSpecifier:
-            raise invalid(f"{at}.allow: {entry.allow[:80]!r} is no version range, as in '>=1.3,<2'") from None
+        _range(entry.allow, f"{at}.policy.allow")
     platforms = []
     for text in entry.platforms:
         system, *rest = text.split("/")
         if len(rest) not in {1, 2} or not all(re.fullmatch(r"[a-z0-9_]+", part) for part in (system, *rest)):
-            raise invalid(f"{at}.platforms: {text[:80]!r} is no platform, as in 'linux/arm64'")
+            raise invalid(f"{at}.policy.platforms: {text[:80]!r} is no platform, as in 'linux/arm64'")
         platforms.append(normal(Platform(system, *rest)))
     return Policy(
         entry.allow,
@@ -174,11 +181,31 @@ def _policy(entry: PolicyTable, at: str) -> Policy:
         timedelta(hours=entry.grace_hours),
         timedelta(days=entry.cooldown_days),
         timedelta(hours=entry.evidence_hours),
+        tuple(_hold(hold, f"{at}.hold[{number}]") for number, hold in enumerate(image.holds)),
     )
 
 
+def _hold(entry: HoldTable, at: str) -> Hold:
+    if parse_version(entry.version) is None:
+        _range(entry.version, f"{at}.version")
+    try:
+        digest = parse_digest(entry.digest) if entry.digest else None
+    except ValueError as error:
+        raise invalid(f"{at}.digest: {error}") from None
+    return Hold(entry.version, entry.reason, entry.until, digest)
+
+
+def _range(text: str, at: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is set
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise invalid(f"{at}: {text[:80]!r} is no version range, as in '>=1.3,<2'") from None
+
+
 def _site(entry: PinTable, at: str) -> Site:
-    _plain_path(entry.file, f"{at}.file")
+    plain_path(entry.file, f"{at}.file")
     match entry:
         case DotenvTable():
             for key in (*entry.keys, *entry.other_keys):
@@ -201,7 +228,8 @@ def _site(entry: PinTable, at: str) -> Site:
             return PatternSite(entry.file, _pattern(entry.pattern, at))
 
 
-def _plain_path(text: str, at: str) -> None:
+def plain_path(text: str, at: str) -> None:
+    """Raises UsageError for a path that leads elsewhere than below the repository's root."""
     path = PurePosixPath(text)
     plain = text.isprintable() and not set(text) & set("\\`") and str(path) == text != "."
     if not plain or path.is_absolute() or {".."} & set(path.parts) or any(p.casefold() == ".git" for p in path.parts):
