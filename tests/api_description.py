@@ -22,8 +22,11 @@ from bot.embedded.server import Exchange
 # Any: schemas and bodies are JSON, and the schemas are what says which.
 Schema = dict[str, Any]
 _MAX_PAGE = 100
+_JSON = "application/json"
 _ANYWHERE = frozenset({401, 403, 404, 422, 429})
 """Refusals that GitHub gives to any request, documented with the operation or not."""
+_UPLOADS = "/api/uploads"
+"""What stands before the path where files are taken, on a host that is the API's too."""
 _ENDS = {"path": "([^/]+)", "rest": "(.+)"}
 
 
@@ -36,6 +39,8 @@ class _Operation:
     body: Schema | None
     """The schema of the JSON body."""
     body_required: bool
+    uploads: bool
+    """Whether it takes raw bytes, at an address of its own."""
     responses: Mapping[str, Schema]
 
 
@@ -60,7 +65,7 @@ class Judge:
             *self._faults_of_path(operation, values),
             *self._faults_of_query(operation, exchange),
             *self._faults_of_body(operation, exchange),
-            *_faults_of_headers(exchange),
+            *_faults_of_headers(exchange, raw=operation.uploads),
             *_faults_of_status(operation, exchange.status),
         ]
         return [f"{exchange.method} {operation.template}: {fault}" for fault in faults]
@@ -103,12 +108,14 @@ class Judge:
                 parameters,
                 body.get("content", {}).get("application/json", {}).get("schema"),
                 body.get("required", False),
+                "application/octet-stream" in body.get("content", {}),
                 given["responses"],
             )
 
     def _operation(self, method: str, path: str) -> tuple[_Operation, tuple[str, ...]] | None:
         for operation in self._operations.get(method.lower(), ()):
-            if matched := operation.pattern.fullmatch(path):
+            below = path.removeprefix(_UPLOADS)
+            if (matched := operation.pattern.fullmatch(below)) and operation.uploads == (below != path):
                 return operation, tuple(unquote(part) for part in matched.groups())
         return None
 
@@ -154,6 +161,10 @@ class Judge:
             yield f"{what}: {text!r} does not fit"
 
     def _faults_of_body(self, operation: _Operation, exchange: Exchange) -> Iterator[str]:
+        if operation.uploads:
+            if not exchange.body:
+                yield "there are no bytes"
+            return
         if not exchange.body:
             if operation.body_required:
                 yield "the body is missing"
@@ -242,11 +253,13 @@ def _by_exactness(operation: _Operation) -> tuple[int, int]:
     return len(operation.names), -operation.template.count("/")
 
 
-def _faults_of_headers(exchange: Exchange) -> Iterator[str]:
+def _faults_of_headers(exchange: Exchange, *, raw: bool) -> Iterator[str]:
     headers = exchange.headers
     if not headers.get("user-agent"):
         yield "there is no User-Agent, and GitHub refuses that"
-    if exchange.body and not headers.get("content-type", "application/json").startswith("application/json"):
+    if raw and ("content-type" not in headers or int(headers.get("content-length", 0)) != len(exchange.body)):
+        yield "the bytes do not say what they are, or how many"
+    elif exchange.body and not raw and not headers.get("content-type", _JSON).startswith(_JSON):
         yield f"the body is {headers['content-type']}"
 
 

@@ -134,3 +134,25 @@ class Event(msgspec.Struct):
     requested_reviewer: User | None = None
     requested_team: Team | None = None
     milestone: Milestone | None = None
+
+
+class Asset(msgspec.Struct):
+    id: int
+    name: str
+    size: int
+    state: str
+    digest: str | None = None
+
+
+class Release(msgspec.Struct):
+    id: int
+    tag_name: str
+    target_commitish: str
+    draft: bool
+    prerelease: bool
+    html_url: str
+    upload_url: str
+    name: str | None = None
+    body: str | None = None
+    immutable: bool = False
+    assets: list[Asset] = []

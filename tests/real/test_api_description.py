@@ -12,11 +12,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import bot.adapters
+from bot.adapters.connections import Connections
+from bot.adapters.github_api import GitHubApi
+from bot.adapters.github_releases import GitHubReleases
+from bot.core.release.github_release import Create, ReleaseFile, WantedRelease, with_our_part
 from bot.embedded.github import Account, Installation
 from bot.embedded.github.records import Level
 from bot.embedded.server import Exchange, Response
+from bot.flows.github_release import publish_release
 from tests.api_description import Judge, graphql_faults
 from tests.emulator import app_keys
 from tests.flows.conftest import DOWNSTREAM, NOW, TOKEN, Town, empty_town, town
@@ -174,6 +180,24 @@ def alarmed(town: Town) -> None:
     assert town.run("watch").code == 0
 
 
+def released(town: Town) -> None:
+    """A draft of an older attempt is made right and published; a prerelease of the next version follows."""
+    repository = town.github.repositories[DOWNSTREAM]
+    files = tuple(ReleaseFile(f"sbom.{kind}.json", "application/json", kind.encode()) for kind in ("cdx", "spdx"))
+    head = repository.refs["refs/heads/main"]
+    wanted = WantedRelease("v0.2.0", head, "v0.2.0", "- a bump", False, True, files)
+    with Connections({}) as connections:
+        api = GitHubApi(connections, town.github.url, DOWNSTREAM, lambda: TOKEN, town.clock, lambda _: None)
+        releases = GitHubReleases(api)
+        for number in range(2):
+            draft = releases.create(Create("v0.2.0", "main", "", with_our_part(wanted, ""), True, "a story"))
+            releases.upload(draft, ReleaseFile("sbom.cdx.json", "application/json", str(number).encode()))
+        publish_release(wanted, releases, lambda _: None)
+        publish_release(wanted, releases, lambda _: None)
+        repository.immutable_releases = True
+        publish_release(replace(wanted, tag="v0.3.0-rc.1", prerelease=True), releases, lambda _: None)
+
+
 SCENARIOS: list[Callable[[Town], None]] = [
     fresh,
     unchanged,
@@ -195,6 +219,7 @@ SCENARIOS: list[Callable[[Town], None]] = [
     renamed_base_in_the_settings,
     as_an_app,
     alarmed,
+    released,
 ]
 """What the bot lives through. Each is one story in a town; add a function here, and it is judged."""
 
@@ -255,6 +280,13 @@ def sent(method: str, path: str, body: object = None, status: int = 200, **heade
     return Exchange(method, path, status, 0, 0, {"user-agent": "x", **given}, raw)
 
 
+def uploaded(query: str = "", body: bytes = b"bytes", **headers: str) -> Exchange:
+    given = {"content_type": "application/json", "content_length": str(len(body)), **headers}
+    named = {name.replace("_", "-"): value for name, value in given.items() if value}
+    path = f"/api/uploads{REPOSITORY}/releases/1/assets{query}"
+    return Exchange("POST", path, 201, 0, 0, {"user-agent": "x", **named}, body)
+
+
 @pytest.mark.parametrize(
     "exchange",
     [
@@ -264,6 +296,7 @@ def sent(method: str, path: str, body: object = None, status: int = 200, **heade
         sent("POST", f"{REPOSITORY}/git/trees", TREE, 201),
         sent("PATCH", f"{REPOSITORY}/issues/1", {"milestone": None}),
         sent("DELETE", f"{REPOSITORY}/git/refs/heads/gateway-bot/x", status=204),
+        uploaded("?name=sbom.json"),
     ],
     ids=lambda exchange: exchange.path,
 )
@@ -298,6 +331,13 @@ def test_a_right_request_has_no_fault(judge: Judge, exchange: Exchange) -> None:
         (sent("POST", f"{REPOSITORY}/git/trees", {"tree": [{"mode": "0644"}]}, 201), "is not one of"),
         (sent("GET", f"{REPOSITORY}/pulls", status=418), "status 418 is not documented"),
         (sent("GET", f"{REPOSITORY}/pulls", user_agent=""), "User-Agent"),
+        (uploaded("?name=x", content_type=""), "do not say what they are"),
+        (uploaded("?name=x", content_length="1"), "how many"),
+        (uploaded(), "query parameter name is missing"),
+        (uploaded("?name=x", body=b""), "there are no bytes"),
+        (sent("POST", f"{REPOSITORY}/releases/1/assets?name=x", {}, 201), "no such operation"),
+        (sent("PATCH", f"/api/uploads{REPOSITORY}/releases/1", {}), "no such operation"),
+        (sent("PATCH", f"{REPOSITORY}/releases/1", {"make_latest": "yes"}), "is not one of"),
         (
             sent("POST", f"{REPOSITORY}/issues/1/comments", {"body": "x"}, 201, content_type="text/plain"),
             "text/plain",

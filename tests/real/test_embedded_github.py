@@ -72,6 +72,8 @@ def exchanges() -> Iterator[list[Exchange]]:
             ("GET", "/releases/latest", None),
             ("GET", "/releases/tags/v1.0.0", None),
             ("GET", "/releases/1", None),
+            ("POST", "/releases", {"tag_name": "v1.2.0", "draft": True}),
+            ("PATCH", "/releases/3", {"tag_name": "v1.2.0", "body": "b", "prerelease": True}),
             ("POST", "/pulls", {"title": "t", "body": "b", "head": "bot/x", "base": "main", "draft": True}),
             ("POST", "/issues", {"title": "alarm", "labels": ["security"], "assignees": ["acme"], "milestone": 1}),
             ("GET", "/issues?state=all", None),
@@ -103,6 +105,21 @@ def exchanges() -> Iterator[list[Exchange]]:
             ("GET", "/actions/workflows", None),
             ("GET", "/actions/workflows/upgrade.yml", None),
             ("GET", "/actions/workflows/upgrade.yml/runs", None),
+        ):
+            client.request(verb, f"/repos/{NAME}{path}", json=body)
+        as_json = {"Content-Type": "application/json"}
+        for name in ("a.json", "b.json"):
+            upload = f"/api/uploads/repos/{NAME}/releases/3/assets?name={name}&label=SBOM"
+            client.post(upload, content=b"{}", headers=as_json)
+        for verb, path, body in (
+            ("GET", "/releases/3/assets", None),
+            ("GET", "/releases/assets/1", None),
+            ("PATCH", "/releases/assets/1", {"name": "c.json", "label": "The SBOM"}),
+            ("DELETE", "/releases/assets/2", None),
+            ("PATCH", "/releases/3", {"tag_name": "v1.2.0", "draft": False, "make_latest": "false"}),
+            ("DELETE", "/releases/3", None),
+            ("PATCH", "/git/refs/tags/v1.2.0", {"sha": first, "force": True}),
+            ("DELETE", "/git/refs/tags/v1.2.0", None),
         ):
             client.request(verb, f"/repos/{NAME}{path}", json=body)
         github.ready_for_review(NAME, 1)

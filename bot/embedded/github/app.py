@@ -9,7 +9,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
-from bot.embedded.github import graphql
+from bot.embedded.github import assets, graphql
 from bot.embedded.github.endpoints import ROUTES
 from bot.embedded.github.forms import account_form
 from bot.embedded.github.people import People
@@ -17,7 +17,8 @@ from bot.embedded.github.records import Account
 from bot.embedded.github.routing import Call, RefusalError, authorise, find, not_found
 from bot.embedded.server import Request, Response, json_response
 
-_REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
+_REPOSITORY = re.compile(r"(/api/uploads)?/repos/([^/]+/[^/]+)(/.*)?")
+"""On GitHub uploads have a host of their own, on an enterprise server this prefix."""
 _LIMIT, _ANONYMOUS_LIMIT = 5000, 60
 
 
@@ -42,10 +43,10 @@ class EmbeddedGitHub(People):
         matched = _REPOSITORY.fullmatch(request.path)
         if matched is None:
             return self._without_repository(request, caller)
-        repository = self.repositories.get(matched[1])
+        repository = self.repositories.get(matched[2])
         if repository is None:
             raise not_found()
-        wanted, names = find(ROUTES, method, matched[2] or "")
+        wanted, names = find(assets.UPLOADS if matched[1] else ROUTES, method, matched[3] or "")
         authorise(wanted, caller, repository)
         return wanted.answer(Call(request, caller, repository, names, self.clock()))
 
@@ -61,6 +62,12 @@ class EmbeddedGitHub(People):
                 limit, used = self._limit(caller)
                 core = {"limit": limit, "used": used, "remaining": limit - used, "reset": int(time.time()) + 3600}
                 return json_response(200, {"resources": {"core": core}, "rate": core})
+            case path, _ if download := assets.DOWNLOAD.fullmatch(path):
+                repository = self.repositories.get(download[1])
+                if repository is None or request.method not in {"GET", "HEAD"}:
+                    raise not_found()
+                authorise(assets.READ, caller, repository)
+                return assets.download(Call(request, caller, repository, download.groups()[1:], self.clock()))
             case _:
                 raise not_found()
 

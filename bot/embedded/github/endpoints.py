@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.embedded.github import (
+    assets,
     comments,
     events,
     gitdata,
@@ -18,8 +19,9 @@ from bot.embedded.github.routing import Route
 
 ROUTES: tuple[Route, ...] = (
     *repositories.ROUTES,
-    *gitdata.ROUTES,
     *releases.ROUTES,
+    *assets.ROUTES,
+    *gitdata.ROUTES,
     *issues.ROUTES,
     *comments.ROUTES,
     *events.ROUTES,

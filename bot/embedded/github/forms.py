@@ -75,6 +75,7 @@ def repository_form(call: Call) -> Form:
         "archived": False,
         "disabled": False,
         "fork": False,
+        "size": 0,
         "has_issues": repository.has_issues,
         "created_at": time_form(repository.created),
         "updated_at": time_form(repository.created),

@@ -135,6 +135,20 @@ class Pull(Issue):
     """The head for which the required checks passed."""
 
 
+@dataclass(slots=True)
+class Asset:
+    """A file of a release. `starter` is one whose upload broke off."""
+
+    id: int
+    name: str
+    content_type: str
+    content: bytes
+    uploader: Account
+    created: datetime
+    label: str | None = None
+    state: Literal["uploaded", "starter"] = "uploaded"
+
+
 @dataclass(slots=True, kw_only=True)
 class Release:
     """A GitHub Release. Drafts have no `published`."""
@@ -149,6 +163,8 @@ class Release:
     draft: bool = False
     prerelease: bool = False
     target: str = ""
+    immutable: bool = False
+    assets: list[Asset] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

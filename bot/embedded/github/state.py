@@ -50,7 +50,15 @@ class Repository:
     delete_branch_on_merge: bool = False
     renamed: dict[str, str] = field(default_factory=dict)
     """New names of branches by their old ones."""
+    immutable_releases: bool = False
+    """Whether a release cannot be changed any more once it is published."""
+    spent_tags: set[str] = field(default_factory=set)
+    """Tags that have, or once had, an immutable release."""
+    latest_release: int | None = None
+    """The id of the release that was made the latest by its request."""
     _events: int = 0
+    _releases: int = 0
+    _assets: int = 0
 
     @property
     def full_name(self) -> str:
@@ -63,6 +71,16 @@ class Repository:
     @property
     def next_number(self) -> int:
         return len(self.issues) + 1
+
+    def next_release_id(self) -> int:
+        """An id that no release has had."""
+        self._releases = max([self._releases, *(release.id for release in self.releases)]) + 1
+        return self._releases
+
+    def next_asset_id(self) -> int:
+        """An id that no asset has had."""
+        self._assets += 1
+        return self._assets
 
     def has_collaborator(self, login: str) -> bool:
         """Whether somebody has access, the owner included. Logins have no case."""
