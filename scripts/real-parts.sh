@@ -110,7 +110,7 @@ terraform() {
   fi
 }
 
-for part in act engine openapi sigstore trivy; do
+for part in act engine mise openapi sigstore trivy; do
   # shellcheck source=/dev/null
   source "scripts/parts/$part.sh"
 done
@@ -122,6 +122,7 @@ skopeo
 emulator
 openapi_parts
 act_parts
+mise_parts
 terraform
 engine_parts
 trivy_parts

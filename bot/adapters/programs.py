@@ -74,6 +74,15 @@ class Programs:
         self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
         self._login = login
 
+    def find(self, program: str) -> str | None:
+        """The path of a program: by the PATH, or beside the interpreter, where packages install theirs."""
+        found = shutil.which(program, path=self._environ.get("PATH", os.defpath))
+        if found is None:
+            import sysconfig  # noqa: PLC0415 - only where the PATH does not know it
+
+            found = shutil.which(program, path=sysconfig.get_path("scripts"))
+        return found
+
     def run(
         self,
         program: str,
@@ -91,7 +100,7 @@ class Programs:
         `registry` is the host whose credentials it may read. Raises ServiceError where it is not installed, does
         not end within `seconds`, or prints more than `max_bytes`: then nothing is known.
         """
-        found = shutil.which(program, path=self._environ.get("PATH", os.defpath))
+        found = self.find(program)
         if found is None:
             raise ServiceError(
                 f"{program} is not installed",

@@ -1,0 +1,334 @@
+"""The next release of the project: its version, its section in the changelog, one commit, one annotated tag.
+
+Killed anywhere and run again it goes on: what it left in its two files it knows by their bytes, and a release commit
+without a tag by its subject and its version.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Literal, Protocol
+
+import msgspec
+
+from bot.core.model import Image, Pin, SourceFile
+from bot.core.pins.sites import drift
+from bot.core.release import changelog as texts
+from bot.core.release.bump import (
+    FILES,
+    Bump,
+    Bumped,
+    Part,
+    Place,
+    Since,
+    decide,
+    newest,
+    not_clean,
+    require_clean,
+    require_pin,
+    require_place,
+    subject,
+    uncommitted,
+    undo,
+    unfinished,
+)
+from bot.core.release.changelog import Change
+from bot.core.release.history import Branch, Commit, GitTag, Status
+from bot.core.release.project import FILE as PROJECT
+from bot.core.release.project import project_version, with_version
+from bot.core.text import plain
+from bot.core.versions import Version
+from bot.errors import BotError, PinError, ReleaseError, UsageError
+from bot.flows.observe import Files, read_pinned
+
+_NO_VERSION = Version("0.0.0", (0, 0, 0))
+
+
+class Repository(Protocol):
+    """The local repository."""
+
+    def alone(self) -> AbstractContextManager[None]: ...
+
+    def is_shallow(self) -> bool: ...
+
+    def status(self) -> Status: ...
+
+    def head(self) -> str | None: ...
+
+    def resolve(self, rev: str) -> str | None: ...
+
+    def branch(self) -> str | None: ...
+
+    def base(self, name: str = "") -> Branch | None: ...
+
+    def remote(self, branch: str) -> str: ...
+
+    def tags(self, reached_by: str | None = None) -> tuple[GitTag, ...]: ...
+
+    def commits(self, since: str | None, until: str = "HEAD") -> tuple[Commit, ...]: ...
+
+    def commit_of(self, rev: str) -> Commit: ...
+
+    def is_ancestor(self, commit: str, of: str) -> bool: ...
+
+    def changed_by(self, commit: str) -> tuple[str, ...]: ...
+
+    def staged(self, path: str) -> bytes | None: ...
+
+    def at(self, commit: str) -> Files: ...
+
+    def commit(self, paths: Sequence[str], message: str) -> str: ...
+
+    def tag(self, name: str, commit: str, message: str) -> None: ...
+
+
+class WorkFiles(Protocol):
+    """The files of the checkout."""
+
+    def read(self, paths: Iterable[str]) -> dict[str, SourceFile]: ...
+
+    def write(self, before: Mapping[str, SourceFile], contents: Mapping[str, bytes]) -> None: ...
+
+
+class Changelog(Protocol):
+    """The changelog's file where there is none, and what commits say."""
+
+    def changes(self, since: str | None, until: str) -> dict[str, Change]: ...
+
+    def exists(self) -> bool: ...
+
+    def create(self) -> None: ...
+
+    def remove(self) -> None: ...
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    """Both files as they are, as they were before any bump, and as the release has them."""
+
+    present: dict[str, SourceFile]
+    originals: dict[str, bytes | None]
+    """None: the last commit has no such file."""
+    contents: dict[str, bytes]
+
+
+def bump(
+    part: Part,
+    image: Image,
+    git: Repository,
+    files: WorkFiles,
+    changelog: Changelog,
+    allowed_keys: Mapping[str, frozenset[str]],
+    today: date,
+    repository: str = "",
+    base: str = "",
+) -> Bumped:
+    """Commit and tag the next release here; nothing is pushed.
+
+    `today` is in UTC, `repository` is OWNER/NAME on github.com where it is known, `base` the branch that releases are
+    made on, if not the remote's default. Raises BotError with nothing changed: UsageError for a project without a
+    version, ReleaseError for a repository that is in no state to release, or where there is nothing to release,
+    PinError for drift, PolicyError for a pin on hold.
+    """
+    with git.alone():
+        return _bump(part, image, git, files, changelog, allowed_keys, today, repository, base)
+
+
+def _bump(
+    part: Part,
+    image: Image,
+    git: Repository,
+    files: WorkFiles,
+    changelog: Changelog,
+    allowed_keys: Mapping[str, frozenset[str]],
+    today: date,
+    repository: str,
+    base: str,
+) -> Bumped:
+    place = _place(git, base)
+    require_place(place)
+    head = _head(place)
+    dirty = uncommitted(git.status())
+    undoing = undo(has_changelog=_committed(git, head, texts.FILE) is not None)
+    if set(dirty) - set(FILES):
+        require_clean(dirty, undoing)
+    pinned = read_pinned(image, files, allowed_keys)
+    require_pin(image, pinned.pin, drift(image, pinned.held, pinned.pin), today)
+    tag = unfinished(place, part, _parent(git))
+    if tag is not None:
+        require_clean(dirty, undoing)
+        return _tagged(image, place, git, _left(place, tag, pinned.pin), head, "tagged")
+    try:
+        made = decide(image, place, pinned.pin, _since(image, place, git, changelog, allowed_keys), part)
+    except ReleaseError:
+        require_clean(dirty, undoing)
+        raise
+    draft = _draft(made, git, files, changelog, dirty, head, today, repository)
+    if draft is None:
+        raise not_clean(dirty, undoing)
+    commit = _committed_as(made, draft, git, files, changelog, head, undoing)
+    return _tagged(image, place, git, made, commit, "released")
+
+
+def _place(git: Repository, base: str) -> Place:
+    head = git.head()
+    found = git.base(base)
+    return Place(
+        shallow=git.is_shallow(),
+        head=git.commit_of(head) if head else None,
+        branch=git.branch(),
+        base=found,
+        wanted_base=base,
+        follows=bool(head and found and git.is_ancestor(found.commit, head)),
+        tags=tuple(tag.name for tag in git.tags()),
+        reachable=tuple(tag.name for tag in git.tags(head)) if head else (),
+        project=_version_at(git, head) if head else _NO_VERSION,
+    )
+
+
+def _head(place: Place) -> str:
+    return place.head.sha if place.head else ""
+
+
+def _version_at(git: Repository, commit: str) -> Version:
+    source = _committed(git, commit, PROJECT)
+    if source is None:
+        raise UsageError(
+            "there is no such file, so the project has no version",
+            where=PROJECT,
+            next_step='Make and commit one with [project], `name` and `version = "0.1.0"`.',
+        )
+    return project_version(source)
+
+
+def _parent(git: Repository) -> Version | None:
+    """What the project's version was one commit ago, where it can be told."""
+    commit = git.resolve("HEAD^")
+    try:
+        return _version_at(git, commit) if commit else None
+    except BotError:
+        return None
+
+
+def _committed(git: Repository, commit: str, path: str) -> bytes | None:
+    """A file's bytes at a commit; None where it is not there, or no plain file."""
+    try:
+        return git.at(commit).read([path])[path].data
+    except PinError:
+        return None
+
+
+def _since(
+    image: Image, place: Place, git: Repository, changelog: Changelog, allowed_keys: Mapping[str, frozenset[str]]
+) -> Since:
+    released = newest(place.reachable)
+    since = git.resolve(f"refs/tags/{released[0]}") if released else None
+    commits = git.commits(since, _head(place))
+    said = changelog.changes(since, _head(place)) if commits else {}
+    pin, unknown = None, ""
+    if since is not None:
+        # the other places need not have agreed, nor have been there
+        first = msgspec.structs.replace(image, sites=image.sites[:1])
+        try:
+            pin = read_pinned(first, git.at(since), allowed_keys).pin
+        except PinError as error:
+            unknown = str(error)
+    return Since(pin, unknown, tuple(said[commit.sha] for commit in commits if commit.sha in said), len(commits))
+
+
+def _left(place: Place, tag: str, pin: Pin) -> Bump:
+    """The release whose commit is there already."""
+    released = newest(place.reachable)
+    return Bump(place.project, tag, released[0] if released else "", pin, "", (), 0)
+
+
+def _draft(
+    made: Bump,
+    git: Repository,
+    files: WorkFiles,
+    changelog: Changelog,
+    dirty: Sequence[str],
+    head: str,
+    today: date,
+    repository: str,
+) -> _Draft | None:
+    """What is to be written; None where one of the two files holds what no bump like this one wrote."""
+    there = [path for path in FILES if path != texts.FILE or changelog.exists()]
+    try:
+        present = files.read(there)
+    except PinError:
+        if dirty:
+            return None
+        raise
+    originals = {
+        path: _committed(git, head, path) if path in dirty else present[path].data if path in present else None
+        for path in FILES
+    }
+    day = today
+    if dirty and texts.FILE in present:  # the day may have changed since
+        day = texts.day_of(present[texts.FILE].data.decode(errors="replace"), made.version) or today
+    section = texts.section(made.version, day, made.entry, made.changes, made.previous, repository)
+    contents = {
+        texts.FILE: texts.with_section(originals[texts.FILE] or b"", made.version, section),
+        PROJECT: with_version(originals[PROJECT] or b"", made.version),
+    }
+    for path in dirty:
+        held = present[path].data if path in present else None
+        known = {originals[path], contents[path], *([b""] if originals[path] is None else [])}
+        if held not in known or git.staged(path) not in known:
+            return None
+    return _Draft(present, originals, contents)
+
+
+def _committed_as(
+    made: Bump, draft: _Draft, git: Repository, files: WorkFiles, changelog: Changelog, head: str, undoing: str
+) -> str:
+    """The release commit; both files are as they were where there is none."""
+    present = dict(draft.present)
+    try:
+        if texts.FILE not in present:
+            changelog.create()
+            present[texts.FILE] = SourceFile(texts.FILE, b"")
+        files.write(present, draft.contents)
+        commit = git.commit(FILES, subject(made.tag))
+    except BaseException as refused:
+        if git.head() == head:
+            _restore(draft, files, changelog, undoing, refused)
+        raise
+    return commit
+
+
+def _restore(draft: _Draft, files: WorkFiles, changelog: Changelog, undoing: str, refused: BaseException) -> None:
+    """Put both files back, whatever a hook has made of them since."""
+    try:
+        if draft.originals[texts.FILE] is None:
+            changelog.remove()
+        wanted = {path: data for path, data in draft.originals.items() if data is not None}
+        now = files.read(wanted)
+        files.write(now, {path: data for path, data in wanted.items() if now[path].data != data})
+    except BotError as error:
+        raise ReleaseError(
+            f"no release was made ({plain(str(refused), 300)}), and its files could not be put back: {error.what}",
+            where=error.where,
+            next_step=f"Take them back by hand: {undoing}",
+        ) from refused
+
+
+def _tagged(
+    image: Image, place: Place, git: Repository, made: Bump, commit: str, did: Literal["released", "tagged"]
+) -> Bumped:
+    """The release, with its tag."""
+    others = sorted(set(git.changed_by(commit)) - set(FILES))
+    if others:
+        raise ReleaseError(
+            f"the commit of {made.tag} changes other files too: {', '.join(plain(path, 120) for path in others[:10])}",
+            where=commit[:12],
+            next_step="A hook has added them. Take the commit back with `git reset --soft HEAD^`, commit them by "
+            "themselves, and bump again.",
+        )
+    git.tag(made.tag, commit, made.tag)
+    branch = place.branch or ""
+    push = shlex.join(["git", "push", "--atomic", git.remote(branch), branch, made.tag])
+    return Bumped(image.name, made, commit, did, push)
