@@ -20,9 +20,9 @@ _KEY_ID = "only"
 _VALID_SECONDS = 600
 
 
-def token(keys: Path, issuer: str, workflow_ref: str) -> str:
-    """The token of a run of `OWNER/REPO/.github/workflows/FILE@REF`."""
-    now = int(time.time())
+def token(keys: Path, issuer: str, workflow_ref: str, *, seconds_ago: int = 0) -> str:
+    """The token of a run of `OWNER/REPO/.github/workflows/FILE@REF`, made that long ago."""
+    now = int(time.time()) - seconds_ago
     repository = "/".join(workflow_ref.split("/")[:2])
     ref = workflow_ref.partition("@")[2]
     claims = {

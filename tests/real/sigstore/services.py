@@ -24,6 +24,9 @@ _CTLOG, _FULCIO, _GRPC, _METRICS = 18000, 18001, 18002, 18003
 _OTHER = 100
 """How far the other instance's ports are away."""
 _TSA, _REKOR2, _REKOR2_GRPC, _REKOR2_METRICS, _TREES, _REKOR1 = 18010, 18020, 18021, 18022, 18030, 18031
+SIGNED_BY = {"fulcio": _FULCIO, "rekor": _REKOR2, "timestamps": _TSA}
+"""The services that cosign 3 asks for a signature, with their ports."""
+
 _READY_SECONDS = 60.0
 _SINCE = "2020-01-01T00:00:00Z"
 _ANY = "api-version=1,start-time=" + _SINCE + ",operator=sigstore.test"
@@ -73,8 +76,11 @@ def authority(programs: Path, keys: Path, work: Path, *, other: bool = False) ->
 
 
 @contextmanager
-def witnesses(programs: Path, keys: Path, work: Path) -> Iterator[None]:
-    """The timestamp authority and both Rekors: what says when it was signed, and that the world may know."""
+def witnesses(programs: Path, keys: Path, work: Path, *, legacy: bool = True) -> Iterator[None]:
+    """The timestamp authority and both Rekors: what says when it was signed, and that the world may know.
+
+    Without `legacy` there is no Rekor v1, which takes the longest to start.
+    """
     work.mkdir(parents=True)
     timestamps = [
         str(programs / "timestamp-server"),
@@ -115,6 +121,9 @@ def witnesses(programs: Path, keys: Path, work: Path) -> Iterator[None]:
     with ExitStack() as running:
         running.enter_context(_running(timestamps, _TSA, work))
         running.enter_context(_running(rekor2, _REKOR2, work))
+        if not legacy:
+            yield
+            return
         running.enter_context(_running([str(programs / "memorylog"), f"127.0.0.1:{_TREES}"], _TREES, work))
         running.enter_context(_running(rekor1, _REKOR1, work))
         yield
@@ -132,18 +141,23 @@ def trusted_root(cosign: Path, authority_keys: Path, witness_keys: Path, out: Pa
     subprocess.run([cosign, "trusted-root", "create", *parts, f"--out={out}"], check=True, timeout=60)
 
 
-def signing_config(cosign: Path, out: Path, *, other: bool = False, rekor1: bool = False) -> None:
-    """Where cosign 3 signs: this or the other Fulcio; Rekor v2 and the timestamp authority, or Rekor v1 alone."""
+def signing_config(
+    cosign: Path, out: Path, *, other: bool = False, rekor1: bool = False, ports: Mapping[str, int] = SIGNED_BY
+) -> None:
+    """Where cosign 3 signs: this or the other Fulcio; Rekor v2 and the timestamp authority, or Rekor v1 alone.
+
+    `ports` are those by which they can be reached.
+    """
     parts = [
-        f"--fulcio=url={fulcio_url(other=other)},{_ANY}",
+        f"--fulcio=url=http://127.0.0.1:{ports['fulcio'] + other * _OTHER},{_ANY}",
         f"--oidc-provider=url={ISSUER},{_ANY}",
         "--rekor-config=ANY",
     ]
     if rekor1:
         parts.append(f"--rekor=url={rekor1_url()},{_ANY}")
     else:
-        parts.append(f"--rekor=url=http://127.0.0.1:{_REKOR2},{_ANY.replace('version=1', 'version=2')}")
-        parts += [f"--tsa=url=http://127.0.0.1:{_TSA}/api/v1/timestamp,{_ANY}", "--tsa-config=ANY"]
+        parts.append(f"--rekor=url=http://127.0.0.1:{ports['rekor']},{_ANY.replace('version=1', 'version=2')}")
+        parts += [f"--tsa=url=http://127.0.0.1:{ports['timestamps']}/api/v1/timestamp,{_ANY}", "--tsa-config=ANY"]
     subprocess.run([cosign, "signing-config", "create", *parts, f"--out={out}"], check=True, timeout=60)
 
 
