@@ -168,6 +168,8 @@ def _dockerd(dockerd: str, folder: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 program.kill()
                 program.wait()
+            # of a container with the machine's own network; the daemon leaves it mounted
+            subprocess.run(["umount", str(folder / "exec/netns/default")], capture_output=True, check=False)
             shutil.rmtree(folder, ignore_errors=True)
 
 

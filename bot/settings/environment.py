@@ -16,7 +16,7 @@ from bot.errors import UsageError
 from bot.settings.grammar import SLUG
 
 _APP_ID, _APP_KEY = "GATEWAY_BOT_APP_ID", "GATEWAY_BOT_APP_PRIVATE_KEY"
-_GITHUB = "https://api.github.com"
+_GITHUB, _PAGES = "https://api.github.com", "https://github.com"
 _ORIGIN = r"(https?)://([^/?#@\\\s]+)"
 _PEM = re.compile(r"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(?:(?!-----)[!-~\n ])+-----END \1PRIVATE KEY-----")
 
@@ -38,6 +38,12 @@ class Environment(msgspec.Struct, frozen=True):
     docker_host: str
     cache: Path
     step_summary: Path | None
+    server_url: str
+    """GitHub's pages: https://github.com."""
+    run_url: str
+    """The page of this very run in GitHub Actions; empty elsewhere."""
+    tag: str
+    """The git tag that this run is for; empty where it is for none."""
     in_actions: bool
     on_ci: bool
     others: Mapping[str, str]
@@ -58,6 +64,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     app_id, app_key = _app(environ)
     home = Path(environ.get("HOME") or "/")
     summary = environ.get("GITHUB_STEP_SUMMARY", "")
+    server = _api_url(environ, "GITHUB_SERVER_URL", _PAGES)
     return Environment(
         github_api_url=api_url,
         github_repository=_repository(environ),
@@ -68,6 +75,9 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         upstream_token=_token(environ, "GATEWAY_BOT_UPSTREAM_TOKEN") or shared,
         webhook=_webhook(environ),
         docker_config=Path(environ.get("DOCKER_CONFIG", "") or home / ".docker"),
+        server_url=server,
+        run_url=_run(environ, server),
+        tag=environ.get("GITHUB_REF_NAME", "") if environ.get("GITHUB_REF_TYPE") == "tag" else "",
         step_summary=Path(summary) if summary else None,
         in_actions=environ.get("GITHUB_ACTIONS") == "true",
         on_ci=environ.get("CI", "").casefold() not in {"", "0", "false"} or environ.get("GITHUB_ACTIONS") == "true",
@@ -86,6 +96,15 @@ def _api_url(environ: Mapping[str, str], name: str, otherwise: str) -> str:
             next_step=f"Set it as in {_GITHUB} or https://HOST/api/v3, or unset it.",
         )
     return url
+
+
+def _run(environ: Mapping[str, str], server: str) -> str:
+    repository, run = _repository(environ), environ.get("GITHUB_RUN_ID", "")
+    attempt = environ.get("GITHUB_RUN_ATTEMPT", "")
+    if not (repository and re.fullmatch("[0-9]{1,20}", run)):
+        return ""
+    page = f"{server}/{repository}/actions/runs/{run}"
+    return f"{page}/attempts/{attempt}" if re.fullmatch("[0-9]{1,9}", attempt) else page
 
 
 def _webhook(environ: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ _NAMES = (
     *("allow", "channel", "platforms", "grace_hours", "cooldown_days", "evidence_hours"),
     *("repositories", "pull_request", "draft", "labels", "reviewers", "team_reviewers", "assignees", "milestone"),
     *("auto_merge", "merge_method", "watch", "workflow", "silent_days"),
+    *("release", "target", "repository", "moving", "mode", "signing_config", "hold", "version", "digest"),
+    *("build", "start", "port", "path"),
     *("type", "file", "keys", "other_keys", "variable", "holds", "args", "begin", "end", "row", "column", "pattern"),
 )
 _FIELDS = "ref, version, digest or image"
@@ -25,6 +27,7 @@ _ALLOWED = {
     "without_engine": "ci, always or never",
     "auto_merge": "patch, minor, major or prerelease",
     "merge_method": "merge, squash or rebase",
+    "mode": "retag or build",
     "holds": _FIELDS,
     "keys": _FIELDS,
     "args": _FIELDS,

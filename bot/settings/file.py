@@ -44,6 +44,11 @@ def read_settings(root: Path, file: Path | None = None) -> Settings:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=FILE, next_step="Make it a readable UTF-8 file.") from None
+    return settings_in(text)
+
+
+def settings_in(text: str) -> Settings:
+    """What a text of gateway-bot.toml says. Raises UsageError that names the place in it."""
     try:
         return _settings(msgspec.convert(tomllib.loads(text), File))
     except msgspec.ValidationError as error:

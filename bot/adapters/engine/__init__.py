@@ -1,22 +1,28 @@
-"""Docker Engine: runs the program of an image in a container that can do nothing but read one file and print."""
+"""Docker Engine: builds a Dockerfile, and runs the program of an image in a container that can do next to nothing."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import io
 import re
-import secrets
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from bot.adapters.engine import building, containers
+from bot.adapters.engine.building import inspected
+from bot.adapters.engine.context import packed
 from bot.adapters.engine.images import provide
 from bot.adapters.engine.output import MAX_BYTES, Output
+from bot.adapters.engine.readiness import NO_NETWORK, Probe, reachable
 from bot.core.distribution import Login
 from bot.core.gateway_config.verdict import Answer
+from bot.core.model import Platform, SourceFile
+from bot.core.release.built import Ran
+from bot.core.release.inspected import Inspected
 from bot.core.text import plain
 from bot.errors import BotError, NoEngine, ServiceError, UsageError
 
@@ -26,15 +32,11 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 """The real program takes under 50 ms; one that waits for something waits for it in vain."""
 
-MEMORY = 512 * 1024 * 1024
-_PROCESSES = 256
-_NANO_CPUS = 1_000_000_000
-_USER = "65532:65532"
-_FOLDER, _NAME = "/gateway-bot", "config.yaml"
-_LABEL = "gateway-bot.stale-after"
-_STALE_SECONDS = 3600
+STOP_SECONDS = 120.0
+"""A gateway serves on after SIGTERM for as long as its config says; ECS kills it after 120 s at the latest."""
+
 _REQUEST_SECONDS = 60
-_POLL_SECONDS = 0.02
+_OUT_OF_MEMORY = f"needed more than {containers.MEMORY // 1024**2} MiB of memory and was stopped"
 _NOT_FOR_HERE = re.compile(r"exec [^\n]*: exec format error")
 
 
@@ -69,17 +71,16 @@ class Engine:
         with self._answering(f"{image} cannot be run"):
             with self._lock:
                 client = self._connected()
-                self._sweep(client)
+                containers.sweep(client, self._log)
                 names = provide(client, image, self._login, self._log)
-            command = [argument.replace("{file}", f"{_FOLDER}/{_NAME}") for argument in arguments]
+            command = containers.command(arguments)
             # a name without a value is taken out of what the image sets
             environment = [*names, *(f"{name}={value}" for name, value in ({"HOME": "/"} | dict(environ)).items())]
-            with self._container(client, image, command, environment, seconds) as container:
-                if not client.put_archive(container, _FOLDER, _archive(config)):
-                    raise ServiceError(
-                        "the engine did not take the config", where=image, next_step="Look at the engine's log."
-                    )
-                answer = self._run(client, container, seconds)
+            with containers.created(client, image, command, environment, NO_NETWORK, seconds) as container:
+                containers.give(client, container, image, config)
+                with containers.attached(client, container, seconds + _REQUEST_SECONDS) as output:
+                    client.start(container)
+                    answer = self._watch(client, container, output, seconds)
         if _NOT_FOR_HERE.fullmatch(answer.err.strip()):
             raise ServiceError(
                 "the engine cannot run programs of this image's platform (exec format error)",
@@ -87,6 +88,99 @@ class Engine:
                 next_step="Ask on a machine of a platform that the image has; see its platforms in the report.",
             )
         return answer
+
+    @contextlib.contextmanager
+    def built(
+        self, base: str, root: Path, dockerfile: SourceFile, arguments: Mapping[str, str], platform: str = ""
+    ) -> Iterator[tuple[Inspected, Inspected]]:
+        """The image `base`, REPOSITORY@DIGEST, and what the Dockerfile of the checkout at `root` makes of it.
+
+        What was made is gone afterwards. `platform`, as `linux/arm64`, is the engine's own if empty; for another one
+        `base` is the digest of its own manifest: an engine keeps one platform under the digest of an index. Raises
+        ReleaseError for a Dockerfile that does not build, UsageError for too large a context, NoEngine, ServiceError.
+        """
+        with contextlib.ExitStack() as left:
+            with self._answering(f"{dockerfile.path} cannot be built"):
+                with self._lock:
+                    client = self._connected()
+                    containers.sweep(client, self._log)
+                    building.sweep(client, self._log)
+                    if platform and not building.is_there(client, base):
+                        left.callback(building.forget, client, base)
+                    provide(client, base, self._login, self._log, platform)
+                below = inspected(client, base)
+                tag = building.tag_until(time.time() + building.SECONDS + containers.STALE_SECONDS)
+                left.callback(building.forget, client, tag)
+                building.build(client, packed(root, dockerfile), dockerfile.path, arguments, tag, platform)
+                above = inspected(client, tag, below)
+            yield below, above
+
+    def build_for(
+        self, platform: Platform, base: str, root: Path, dockerfile: SourceFile, arguments: Mapping[str, str]
+    ) -> Inspected:
+        """What the Dockerfile makes of `base` for a platform, which need not be the engine's own. As `built`."""
+        with self.built(base, root, dockerfile, arguments, str(platform)) as (_, above):
+            return above
+
+    def start(
+        self,
+        image: str,
+        arguments: Sequence[str],
+        config: str,
+        environ: Mapping[str, str],
+        *,
+        port: int,
+        path: str,
+        seconds: float = SECONDS,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> Ran:
+        """Start the program of an image that is in the engine, as it stands there, with a config and more variables.
+
+        It is asked `GET path` on `port` until it answers 200, for at most `seconds`; then it gets SIGTERM, and has
+        `stop_seconds` to end by itself. Bounded as in `ask`, but with a network. Raises NoEngine, or ServiceError where
+        this machine cannot reach the port.
+        """
+        with self._answering(f"{image} cannot be started"):
+            client = self._connected()
+            network = reachable(client, self._host, port)
+            environment = [f"{name}={value}" for name, value in environ.items()]
+            command, longest = containers.command(arguments), seconds + stop_seconds
+            with containers.created(client, image, command, environment, network, longest) as container:
+                containers.give(client, container, image, config)
+                with containers.attached(client, container, longest + _REQUEST_SECONDS) as output:
+                    client.start(container)
+                    began = time.monotonic()
+                    probe = Probe(network.address_of(client, container), path, began + seconds)
+                    ready = probe.until_ready(lambda: containers.ended(client, container, 0) is None)
+                    return self._stopped(client, container, output, Ran(probe.said, ready), seconds, stop_seconds)
+
+    def _stopped(
+        self, client: APIClient, container: str, output: Output, ran: Ran, seconds: float, stop_seconds: float
+    ) -> Ran:
+        """Let a program that is ready end by SIGTERM, one that is not by force."""
+        from docker.errors import APIError  # noqa: PLC0415 - loaded with the client
+
+        began = time.monotonic()
+        stopped = "" if ran.is_ready else f"was not ready within {seconds:.0f} s and was stopped"
+        if ran.is_ready:
+            with contextlib.suppress(APIError):  # it may have ended by itself just now
+                client.kill(container, signal="SIGTERM")
+        state = containers.ended(client, container, began + (stop_seconds if ran.is_ready else 0))
+        took = round((time.monotonic() - began) * 1000)
+        if state is None:
+            stopped = stopped or f"did not end within {stop_seconds:.0f} s of SIGTERM and was stopped"
+            with contextlib.suppress(APIError):  # as above
+                client.kill(container)
+            state = containers.ended(client, container, time.monotonic() + _REQUEST_SECONDS)
+        else:
+            stopped = ""
+        output.join(_REQUEST_SECONDS)
+        if state is None:
+            raise _unstoppable(container)
+        if state.get("OOMKilled"):
+            stopped = _OUT_OF_MEMORY
+        answer = Answer(int(state["ExitCode"]), *output.texts(), stopped)
+        return msgspec.structs.replace(ran, ended=answer, stop_ms=took)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -114,85 +208,12 @@ class Engine:
             self._client = client
         return self._client
 
-    def _sweep(self, client: APIClient) -> None:
-        """Remove what runs that were killed have left."""
-        for left in client.containers(all=True, filters={"label": _LABEL}):
-            until = str(left["Labels"][_LABEL])
-            if not until.isdigit() or int(until) < time.time():
-                self._log(f"removing a container that an earlier run left: {plain(left['Id'], 12)}")
-                _remove(client, left["Id"])
-
-    @contextlib.contextmanager
-    def _container(
-        self, client: APIClient, image: str, command: list[str], environment: list[str], seconds: float
-    ) -> Iterator[str]:
-        """A container that is not started yet, and is gone with its volume at the end of the block."""
-        from docker.types import LogConfig  # noqa: PLC0415 - loaded with the client
-
-        host_config = client.create_host_config(
-            network_mode="none",
-            dns=["127.0.0.1"],  # the program wants some resolver to be named, though it reaches none
-            read_only=True,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
-            mem_limit=MEMORY,
-            memswap_limit=MEMORY,
-            pids_limit=_PROCESSES,
-            nano_cpus=_NANO_CPUS,
-            log_config=LogConfig(type="none", config={}),
-        )
-        until = int(time.time() + seconds + _STALE_SECONDS)
-        container = f"gateway-bot-{secrets.token_hex(8)}"
-
-        def remove() -> None:
-            _remove(client, container)
-
-        atexit.register(remove)  # an interrupted run leaves its threads, and would leave what they started
-        try:
-            client.create_container(
-                image,
-                name=container,
-                command=command,
-                environment=environment,
-                user=_USER,
-                hostname="gateway-bot",
-                volumes=[_FOLDER],  # the one way for a file into a read-only container of an engine elsewhere
-                host_config=host_config,
-                labels={_LABEL: str(until)},
-                healthcheck={"test": ["NONE"]},
-                use_config_proxy=False,
-            )
-            yield container
-        finally:
-            remove()
-            atexit.unregister(remove)
-
-    def _run(self, client: APIClient, container: str, seconds: float) -> Answer:
-        """Start the container, and wait until it ends or has to be stopped."""
-        # The library's own attach never closes its connection; this is the same request, without an upgrade.
-        attached = client.post(
-            f"{client.base_url}/v{client.api_version}/containers/{container}/attach",
-            params={"stream": 1, "stdout": 1, "stderr": 1},
-            stream=True,
-            timeout=seconds + _REQUEST_SECONDS,
-        )
-        attached.raise_for_status()
-        output = Output(attached)
-        try:
-            client.start(container)
-            return self._watch(client, container, output, seconds)
-        except BaseException:
-            _remove(client, container)  # first: to close a connection waits for who reads from it
-            raise
-        finally:
-            attached.close()
-
     def _watch(self, client: APIClient, container: str, output: Output, seconds: float) -> Answer:
         from docker.errors import APIError  # noqa: PLC0415 - loaded with the client
 
         deadline = time.monotonic() + seconds
         output.changed.wait(seconds)
-        state = self._ended(client, container, deadline) if not output.is_too_much else None
+        state = containers.ended(client, container, deadline) if not output.is_too_much else None
         stopped = ""
         if state is None:
             stopped = f"did not end within {seconds:.0f} s and was stopped"
@@ -200,27 +221,15 @@ class Engine:
                 stopped = f"printed more than {MAX_BYTES:,} bytes and was stopped"
             with contextlib.suppress(APIError):  # it may have ended by itself just now
                 client.kill(container)
-            state = self._ended(client, container, time.monotonic() + _REQUEST_SECONDS)
+            state = containers.ended(client, container, time.monotonic() + _REQUEST_SECONDS)
         output.join(_REQUEST_SECONDS)
         if state is None:
-            raise ServiceError(
-                "the engine does not stop a container", where=container[:12], next_step="Look at the engine's log."
-            )
+            raise _unstoppable(container)
         if output.error is not None and not stopped:
             raise output.error
         if state.get("OOMKilled"):
-            stopped = f"needed more than {MEMORY // 1024**2} MiB of memory and was stopped"
+            stopped = _OUT_OF_MEMORY
         return Answer(int(state["ExitCode"]), *output.texts(), stopped)
-
-    def _ended(self, client: APIClient, container: str, deadline: float) -> dict[str, int] | None:
-        """The state of a container that has ended, or None if it has not by then."""
-        while True:
-            state = client.inspect_container(container)["State"]
-            if not state["Running"]:
-                return cast("dict[str, int]", state)
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(_POLL_SECONDS)
 
     @contextlib.contextmanager
     def _answering(self, what: str) -> Iterator[None]:
@@ -258,17 +267,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     return (DockerException, RequestException, HTTPError, OSError, ValueError, LookupError)
 
 
-def _archive(config: str) -> bytes:
-    content = config.encode()
-    entry = tarfile.TarInfo(_NAME)
-    entry.size, entry.mode = len(content), 0o444
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def _remove(client: APIClient, container: str) -> None:
-    """Remove a container with its volume; one that is gone already, or whose engine is, is not our fault."""
-    with contextlib.suppress(Exception):
-        client.remove_container(container, v=True, force=True)
+def _unstoppable(container: str) -> ServiceError:
+    return ServiceError(
+        "the engine does not stop a container", where=container[:12], next_step="Look at the engine's log."
+    )

@@ -17,9 +17,16 @@ _PULL_SECONDS = 600
 
 
 def provide(
-    client: APIClient, image: str, login: Callable[[str], Login | None], log: Callable[[str], None]
+    client: APIClient,
+    image: str,
+    login: Callable[[str], Login | None],
+    log: Callable[[str], None],
+    platform: str = "",
 ) -> list[str]:
-    """Get the image, prove that it is the one, and tell the names of the variables that it sets, PATH aside."""
+    """Get the image, prove that it is the one, and tell the names of the variables that it sets, PATH aside.
+
+    `platform`, as `linux/arm64`, where it is not the engine's own.
+    """
     from docker.errors import ImageNotFound  # noqa: PLC0415 - loaded with the client
 
     digest = image.rpartition("@")[2]
@@ -28,7 +35,7 @@ def provide(
         found = inspect(image)
     except ImageNotFound:
         log(f"pulling {image}")
-        _pull(client, image, login)
+        _pull(client, image, login, platform)
         found = inspect(image)
     if not any(str(each).endswith(f"@{digest}") for each in found.get("RepoDigests") or ()):
         raise ServiceError(
@@ -40,7 +47,7 @@ def provide(
     return sorted(names - {"PATH"})
 
 
-def _pull(client: APIClient, image: str, login: Callable[[str], Login | None]) -> None:
+def _pull(client: APIClient, image: str, login: Callable[[str], Login | None], platform: str) -> None:
     repository, _, digest = image.rpartition("@")
     host = repository.partition("/")[0]
     found = login(host)
@@ -54,7 +61,9 @@ def _pull(client: APIClient, image: str, login: Callable[[str], Login | None]) -
 
     def pull() -> None:
         try:
-            steps = client.pull(repository, tag=digest, stream=True, decode=True, auth_config=auth)
+            steps = client.pull(
+                repository, tag=digest, stream=True, decode=True, auth_config=auth, platform=platform or None
+            )
             failed.extend(str(step["error"]) for step in steps if "error" in step)
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
             errors.append(error)

@@ -1,5 +1,6 @@
 // A stand-in for the gateway's program: it judges a config as the real one does, in the ways that the tests ask about,
-// and misbehaves where a config tells it to. One source, two versions that accept different fields.
+// serves readiness where it is started without --validate-only, and misbehaves where a config tells it to. One source,
+// two versions that accept different fields.
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 var version = "v1.3.1"
 
 func main() {
-	file, code, message := arguments(os.Args[1:])
+	file, serve, code, message := arguments(os.Args[1:])
 	if code >= 0 {
 		fmt.Fprint(map[bool]*os.File{true: os.Stdout, false: os.Stderr}[code == 0], message)
 		os.Exit(code)
@@ -20,54 +21,58 @@ func main() {
 	if path, set := os.LookupEnv("LOCAL_XDS_PATH"); set {
 		file = path
 	}
+	config := ""
 	if file == "" {
 		fmt.Println("No local configuration")
-	} else if err := validate(file); err != nil {
+	} else if text, err := validate(file); err != nil {
 		fmt.Fprintf(os.Stderr, "Error: %v\n", err)
 		os.Exit(1)
+	} else {
+		config = text
+	}
+	if serve {
+		run(config)
 	}
 	fmt.Println("Configuration is valid!")
 }
 
-// arguments returns the config's path, or an exit code with what to print.
-func arguments(args []string) (file string, code int, message string) {
+// arguments returns the config's path and whether to serve it, or an exit code with what to print.
+func arguments(args []string) (file string, serve bool, code int, message string) {
 	validateOnly := false
 	for i := 0; i < len(args); i++ {
 		switch {
 		case args[i] == "--validate-only":
 			validateOnly = true
 		case args[i] == "-V":
-			return "", 0, strings.TrimPrefix(version, "v") + "\n"
+			return "", false, 0, strings.TrimPrefix(version, "v") + "\n"
 		case (args[i] == "-f" || args[i] == "--file") && i+1 < len(args):
 			i++
 			file = args[i]
 		default:
-			return "", 2, fmt.Sprintf("error: unexpected argument '%s' found\n\nFor more information, try '--help'.\n", args[i])
+			return "", false, 2, fmt.Sprintf("error: unexpected argument '%s' found\n\nFor more information, try '--help'.\n", args[i])
 		}
 	}
-	if !validateOnly {
-		return "", 2, "error: this stand-in only validates\n"
-	}
-	return file, -1, ""
+	return file, !validateOnly, -1, ""
 }
 
-func validate(file string) error {
+// validate returns the config as it is read, its variables replaced.
+func validate(file string) (string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("failed to open file `%s`\n\nCaused by:\n    No such file or directory (os error 2)", file)
+		return "", fmt.Errorf("failed to open file `%s`\n\nCaused by:\n    No such file or directory (os error 2)", file)
 	}
 	if len(resolvers()) == 0 {
-		return fmt.Errorf("no nameservers found in config")
+		return "", fmt.Errorf("no nameservers found in config")
 	}
 	text := strings.ReplaceAll(string(content), "# yaml-language-server: $schema", "#")
 	if err := misbehave(text); err != nil {
-		return err
+		return "", err
 	}
 	expanded, err := expand(text)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return check(expanded)
+	return expanded, check(expanded)
 }
 
 // resolvers returns the name servers of the machine: the real program wants one, though validating asks none.

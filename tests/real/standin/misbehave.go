@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// How it behaves once it serves: whether it gets ready, hears SIGTERM, and with what it ends then.
+var ready, deaf, farewell = true, false, 0
+
 var order = regexp.MustCompile(`(?m)^# stand-in: (\w+)$`)
 
 // misbehave does what comments of the form `# stand-in: hang` tell it to.
@@ -38,6 +41,12 @@ func misbehave(text string) error {
 			os.Exit(2)
 		case "silent":
 			os.Exit(0)
+		case "unready":
+			ready = false
+		case "stubborn":
+			deaf = true
+		case "sour":
+			farewell = 3
 		case "network":
 			if _, err := net.DialTimeout("tcp", "192.0.2.1:80", 2*time.Second); err != nil {
 				return fmt.Errorf("failed to fetch jwks: %v", err)
