@@ -28,13 +28,14 @@ test-real: $(READY) ## The same main job against real parts, which it installs
 	PATH="$(CURDIR)/.cache/real/bin:$$PATH" actionlint
 	GATEWAY_BOT_REAL=1 $(BIN)/pytest -n auto -m real
 
-bench: $(READY) ## The run that finds nothing new, against a bare script that makes the same requests
+bench: $(READY) ## The run that finds nothing new, and a re-tag, against what else there is
 	@test -x $(BENCH)/pip || $(PYTHON) -m venv $(dir $(BENCH))
 	@$(BENCH)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@rm -rf build/wheel
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@$(BENCH)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
 	$(BIN)/python -m bench.nothing_new $(BENCH)
+	$(BIN)/python -m bench.retag $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .

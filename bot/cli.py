@@ -16,6 +16,7 @@ from bot.clock import Clock, SystemClock
 from bot.config_commands import config
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
+from bot.release_commands import build, release
 from bot.settings.grammar import SLUG
 from bot.world import World
 
@@ -86,21 +87,27 @@ def cli(ctx: click.Context, root: Path, settings_file: Path | None, repository: 
 
 
 @cli.command(epilog="Example: gateway-bot check --fix")
+@click.option(
+    "--export", is_flag=True, help="In GitHub Actions, set the keys of dotenv pins for the steps that follow."
+)
 @click.option("--fix", is_flag=True, help="Rewrite what disagrees from the source of truth, the image's first pin.")
 @click.option("--online", is_flag=True, help="Also prove that the pinned tag still answers with the pinned digest.")
 @_image
 @_json
 @click.pass_obj
-def check(world: World, *, fix: bool, online: bool, name: str | None, as_json: bool) -> int:
+def check(world: World, *, export: bool, fix: bool, online: bool, name: str | None, as_json: bool) -> int:
     """Say whether all places that hold a pin agree."""
     from bot.flows.check import check as run
 
-    code = 0
+    code, exported = 0, dict[str, str]()
     for image in world.images(name):
         upstream = world.upstream(image) if online else None
         done = run(image, world.files, world.allowed_keys, upstream, fix=fix)
+        exported |= done.exported()
         click.echo(json_line(done.json()) if as_json else no_command(done.text()))
         code = code or done.exit_code
+    if export and code == 0:
+        world.runner.set_variables(exported)
     return code
 
 
@@ -284,6 +291,8 @@ def demo(world: World, *, output: Path) -> int:
 
 
 cli.add_command(config)
+cli.add_command(build)
+cli.add_command(release)
 
 
 def main(

@@ -114,13 +114,13 @@ def report(world: World, results: Iterable[Result], *, as_json: bool, explain: b
             warned = [f"warning: {plain(warning, 500)}" for warning in result.warnings]
             parts = (said, result.did, *warned, plain(result.url, 300), result.preview)
             click.echo(no_command("\n".join(filter(None, parts))))
-        world.tell_actions(result)
+        world.runner.tell(result)
         words.append(report.word_for(outcome))
         urls += [result.url] if result.url else []
         if isinstance(outcome, Blocked):
             code = code or outcome.exit_code
     worst = next(word for word in ("blocked", "propose", "nothing_new") if word in words)
-    world.set_outputs({"outcome": worst, "pull_request": " ".join(urls)})
+    world.runner.set_outputs({"outcome": worst, "pull_request": " ".join(urls)})
     return code
 
 

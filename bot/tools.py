@@ -11,10 +11,12 @@ from bot.settings import Environment
 
 if TYPE_CHECKING:
     from bot.adapters.cosign import Cosign
+    from bot.adapters.cosign.signing import Signer
     from bot.adapters.engine import Engine
     from bot.adapters.http import Http
     from bot.adapters.programs import Programs
     from bot.adapters.schemas import Schemas
+    from bot.adapters.syft import Syft
     from bot.adapters.terraform import Terraform
     from bot.adapters.trivy import Trivy
     from bot.core.distribution import Login
@@ -46,19 +48,32 @@ class Tools:
     def verifier(self) -> Cosign:
         from bot.adapters.cosign import Cosign
 
-        return Cosign(self._programs, self.root)
+        return Cosign(self.programs, self.root)
+
+    @cached_property
+    def signer(self) -> Signer:
+        from bot.adapters.cosign.signing import Signer
+
+        return Signer(self.programs, self.root, self.environment.others)
+
+    @cached_property
+    def sboms(self) -> Syft:
+        from bot.adapters.sbom_libraries import validate
+        from bot.adapters.syft import Syft
+
+        return Syft(self.programs, validate)
 
     @cached_property
     def scanner(self) -> Trivy:
         from bot.adapters.trivy import Trivy
 
-        return Trivy(self._programs, self.environment.cache, self.log)
+        return Trivy(self.programs, self.environment.cache, self.log)
 
     @cached_property
     def renderer(self) -> Terraform:
         from bot.adapters.terraform import Terraform
 
-        return Terraform(self._programs, self.root)
+        return Terraform(self.programs, self.root)
 
     @cached_property
     def engine(self) -> Engine:
@@ -73,7 +88,7 @@ class Tools:
         return Schemas(self.http(), self.environment.upstream_api_url, self.environment.upstream_token)
 
     @cached_property
-    def _programs(self) -> Programs:
+    def programs(self) -> Programs:
         from bot.adapters.programs import Programs
 
         return Programs(self.environment.others, self.login)

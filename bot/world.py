@@ -19,6 +19,7 @@ from bot.settings import FILE, Environment, Settings, read_environment, read_set
 if TYPE_CHECKING:
     from bot.adapters.connections import Connections
     from bot.adapters.github_api import GitHubApi
+    from bot.adapters.http import Http
     from bot.adapters.registry import Registry
     from bot.adapters.worktree import Worktree
     from bot.core.distribution import Login
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from bot.core.wire import OutcomeJson
     from bot.flows.forge import Forge
     from bot.flows.observe import Upstream
-    from bot.flows.upgrade import Ground, Result
+    from bot.flows.upgrade import Ground
+    from bot.runner import Runner
     from bot.tools import Tools
 
 
@@ -74,16 +76,9 @@ class World:
 
     @cached_property
     def tools(self) -> Tools:
-        from bot.adapters.http import Http
         from bot.tools import Tools
 
-        return Tools(
-            self.root,
-            self.environment,
-            lambda: Http(self.connections, self.clock, self.log),
-            self._login,
-            self.log,
-        )
+        return Tools(self.root, self.environment, self.http, self.login, self.log)
 
     def ground(self, *, gathering: bool = True) -> Ground:
         """What a plan is made on; one that is not `gathering` takes its evidence from a saved plan."""
@@ -114,23 +109,27 @@ class World:
             raise UsageError(f"there is no image {name!r}", where="--image", next_step=f"There are: {names}.")
         return found
 
+    def http(self, seconds: float | None = None) -> Http:
+        """Requests under one deadline, in seconds from now."""
+        from bot.adapters.http import DEADLINE_SECONDS, Http
+
+        return Http(self.connections, self.clock, self.log, seconds or DEADLINE_SECONDS)
+
     def registry(self, repository: Repository) -> Registry:
         """One repository of a registry, with its own deadline."""
-        from bot.adapters.http import Http
         from bot.adapters.registry import Registry
 
-        return Registry(Http(self.connections, self.clock, self.log), repository, self._login)
+        return Registry(self.http(), repository, self.login)
 
     def upstream(self, image: Image) -> Upstream:
         """An image's registry and releases, under one deadline."""
-        from bot.adapters.http import Http
         from bot.adapters.registry import Registry
         from bot.adapters.releases import Releases
         from bot.flows.observe import Upstream
 
-        http = Http(self.connections, self.clock, self.log)
+        http = self.http()
         releases = Releases(http, self.environment.upstream_api_url, self.environment.upstream_token)
-        return Upstream(Registry(http, image.repository, self._login), releases, self.clock)
+        return Upstream(Registry(http, image.repository, self.login), releases, self.clock)
 
     @property
     def repository(self) -> str:
@@ -210,41 +209,11 @@ class World:
                 next_step="Name a file in a folder that exists.",
             ) from None
 
-    def tell_actions(self, result: Result) -> None:
-        """The step summary and annotations for what is wrong; nothing outside GitHub Actions."""
-        if self.environment.step_summary is None and not self.environment.in_actions:
-            return
-        from bot.adapters import actions
-        from bot.core import report
-        from bot.core.plan import Blocked
-        from bot.core.text import plain
+    @cached_property
+    def runner(self) -> Runner:
+        from bot.runner import Runner
 
-        outcome = result.outcome
-        if self.environment.step_summary is not None:
-            text = report.summary(outcome, result.did, result.url, result.warnings)
-            try:
-                actions.append_summary(self.environment.step_summary, text)
-            except OSError as error:
-                self.log(f"the step summary cannot be written: {error.strerror}")
-        if not self.environment.in_actions:
-            return
-        if isinstance(outcome, Blocked):
-            where, then = plain(outcome.where, 1000), plain(outcome.next_step, 1000)
-            text = f"{report.headline(outcome)}\n{where}\nNext: {then}"
-            print(actions.annotation("error", "gateway-bot", text), file=sys.stderr)  # noqa: T201 - the runner reads it
-        for warning in result.warnings:
-            print(actions.annotation("warning", "gateway-bot", plain(warning, 1000)), file=sys.stderr)  # noqa: T201 - as above
-
-    def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """The step's outputs; nothing outside GitHub Actions."""
-        path = self.environment.others.get("GITHUB_OUTPUT")
-        if path:
-            from bot.adapters import actions
-
-            try:
-                actions.set_outputs(Path(path), outputs)
-            except OSError as error:
-                self.log(f"the step's outputs cannot be written: {error.strerror}")
+        return Runner(self.environment, self.log)
 
     def progress(self, text: str) -> None:
         """For a person who watches; nobody else sees it."""
@@ -282,7 +251,7 @@ class World:
             self.log,
         )
 
-    def _login(self, host: str) -> Login | None:
+    def login(self, host: str) -> Login | None:
         if host not in self._logins:
             from bot.adapters.docker_config import login_for
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # typeshed does not know it
 
 import urllib3
 from urllib3 import exceptions
@@ -21,7 +20,7 @@ from bot.errors import UsageError
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 """Bytes that are read or sent at once."""
 
 _POOLS, _CONNECTIONS = 64, 64
@@ -94,8 +93,7 @@ class Connections:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         proxy = self._proxies.get(parts.scheme, "")
-        no_proxy = self._environ.get("no_proxy") or self._environ.get("NO_PROXY") or ""
-        if proxy and (is_loopback(host) or proxy_bypass_environment(host, {"no": no_proxy})):
+        if proxy and (is_loopback(host) or self._is_direct(host)):
             proxy = ""
         secure = parts.scheme == "https" or proxy.startswith("https:")
         key = f"{proxy} {secure}"
@@ -115,6 +113,14 @@ class Connections:
                 else urllib3.PoolManager(_POOLS, ssl_context=context, maxsize=_CONNECTIONS, blocksize=CHUNK)
             )
         return self._ways[key]
+
+    def _is_direct(self, host: str) -> bool:
+        """Whether NO_PROXY names the host."""
+        # typeshed does not know it
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # noqa: PLC0415 - 16 ms, for those who have a proxy
+
+        direct = self._environ.get("no_proxy") or self._environ.get("NO_PROXY") or ""
+        return bool(proxy_bypass_environment(host, {"no": direct}))
 
     @cached_property
     def _authorities(self) -> ssl.SSLContext:

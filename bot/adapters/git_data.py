@@ -64,6 +64,16 @@ class GitData:
             raise self._api.missing(f"/git/commits/{sha}")
         return Commit(sha, found.tree.sha, found.message, tuple(parent.sha for parent in found.parents))
 
+    def tag(self, name: str) -> Commit | None:
+        """The commit that a tag names, by way of its own object if it is annotated; None where there is no tag."""
+        try:
+            found = self._api.read(f"/commits/tags/{quote(name)}", answers.Head)
+        except Refused as refused:
+            if refused.status != _INVALID:  # as GitHub answers for what it does not find here
+                raise
+            found = None
+        return None if found is None else self._commit(found)
+
     def change(self, base: str, branch: str) -> Change | None:
         """What is on a branch and not on its base; None where one of them is not there."""
         found = self._api.read(f"/compare/{quote(base)}...{quote(branch)}?per_page=100", answers.Compared)

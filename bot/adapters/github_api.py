@@ -258,7 +258,8 @@ class GitHubApi:
 
     def _hidden(self, text: str) -> str:
         """GitHub's words without the token, should something in its place repeat it."""
-        return text.replace(self._token(), "***")
+        token = self._token()
+        return text.replace(token, "***") if token else text
 
     def _redirected(self, url: str, response: Response) -> Refused:
         """A renamed repository or branch answers so; a foreign host in GitHub's place does, too."""

@@ -11,12 +11,10 @@ _FORBIDDEN, _TOO_MANY = 403, 429
 
 
 def headers(token: str, *, sends: bool) -> dict[str, str]:
-    """For a token or an App's assertion; `sends`: there is a body."""
-    given = {
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-        "Authorization": f"Bearer {token}",
-    }
+    """For a token or an App's assertion, or for nobody where it is empty; `sends`: there is a body."""
+    given = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    if token:
+        given["Authorization"] = f"Bearer {token}"
     return given | {"Content-Type": "application/json"} if sends else given
 
 

@@ -70,8 +70,8 @@ class Http:
         return self._send(_request("GET", url, headers), max_bytes)
 
     def head(self, url: str, headers: Mapping[str, str]) -> Response:
-        """As `get`, without a body."""
-        return self._send(_request("HEAD", url, headers), 0)
+        """As `get`, without a body; a redirect is an answer too."""
+        return self._send(_request("HEAD", url, headers), 0, takes_redirects=True)
 
     def post_form(self, url: str, form: Mapping[str, str], *, max_bytes: int) -> Response:
         """As `get`, for a POST that changes nothing and so may be repeated."""
@@ -94,7 +94,7 @@ class Http:
         """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""
         self._wait(0.5 * 2**attempt, reason, "")
 
-    def _send(self, request: Request, max_bytes: int) -> Response:
+    def _send(self, request: Request, max_bytes: int, *, takes_redirects: bool = False) -> Response:
         url = shown(request.url)
         reason = ""
         for attempt in range(ATTEMPTS):
@@ -104,7 +104,7 @@ class Http:
             except HTTPError as error:
                 reason = why(error)
             else:
-                if 300 <= response.status < 400:  # noqa: PLR2004 - HTTP's redirects
+                if 300 <= response.status < 400 and not takes_redirects:  # noqa: PLR2004 - HTTP's redirects
                     raise IntegrityError(
                         f"it redirects to {shown(response.headers.get('Location', '')) or 'nowhere'}",
                         where=url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bot.core.gates import Gate, first_refusal
-from bot.core.model import Image, Pin
+from bot.core.model import DotenvSite, Image, Pin
 from bot.core.pins.held import Held
 from bot.core.pins.sites import Drift
 from bot.core.report import short
@@ -30,6 +30,12 @@ class Checked(msgspec.Struct, frozen=True):
             return 3
         refusal = first_refusal(self.gates)
         return refusal.exit_code if refusal else 0
+
+    def exported(self) -> dict[str, str]:
+        """The dotenv keys that hold the pin, with their values as they were read."""
+        sites = [site for site in self.image.sites if isinstance(site, DotenvSite)]
+        values = ((site, [held.text for held in self.held if held.site == site]) for site in sites)
+        return {key: text for site, texts in values for (key, _), text in zip(site.keys, texts, strict=True)}
 
     def json(self) -> bytes:
         """One line of JSON, without its end; the shape is CheckJson's."""
@@ -72,6 +78,10 @@ class Unchecked(msgspec.Struct, frozen=True):
     where: str
     next_step: str
     exit_code: int
+
+    def exported(self) -> dict[str, str]:
+        """Nothing: it is not known what is right."""
+        return {}
 
     def json(self) -> bytes:
         """As `Checked.json`."""

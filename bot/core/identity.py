@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["app", "installation", "actions", "fine-grained", "classic", "user", "unknown"]
-Purpose = Literal["propose", "look", "publish"]
+Purpose = Literal["propose", "look", "publish", "release"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -78,6 +78,7 @@ def after_author(identity: Identity, login: str) -> Identity:
 
 _PERMISSIONS: Mapping[Purpose, Mapping[str, str]] = {
     "propose": {"contents": "write", "pull_requests": "write"},
+    "release": {"contents": "write"},
     "look": {"actions": "read", "contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"},
     "publish": {"actions": "read", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "read"},
 }
@@ -85,7 +86,7 @@ _PERMISSIONS: Mapping[Purpose, Mapping[str, str]] = {
 
 def permissions(purpose: Purpose, files: Iterable[str] = (), *, teams: bool = False) -> Mapping[str, str]:
     """What an installation token has to be allowed, in the words of GitHub's API: to write the proposal of a change of
-    `files`, to look at proposals and runs, or to publish them in an issue as well.
+    `files`, to release, to look at proposals and runs, or to publish them in an issue as well.
 
     Beyond what GitHub documents for the requests themselves, it lets nobody change a workflow file without
     `workflows`, and does not find a team that is asked for a review (`teams`) without `members`.

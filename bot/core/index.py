@@ -56,12 +56,19 @@ def prove_index(body: bytes, *, content_type: str, header_digest: str | None, ex
     `header_digest` is Docker-Content-Digest where the registry sent one, `expected` the digest that was
     asked for. Raises NotProven.
     """
-    digest = _prove_digest(body, header_digest, expected)
-    document = _parse(body)
-    media_type = _media_type(document, content_type)
+    digest, media_type, document = prove(body, content_type, header_digest, expected)
     if media_type in MANIFEST_TYPES:
         raise NotProven("it is a single-platform manifest, not multi-arch: an image index was expected")
     return Index(digest, media_type, _platforms(document))
+
+
+def prove(
+    body: bytes, content_type: str, header_digest: str | None, expected: Digest | None
+) -> tuple[Digest, str, Mapping[str, object]]:
+    """The digest of these bytes, their media type, and the document that they are. Raises NotProven."""
+    digest = _prove_digest(body, header_digest, expected)
+    document = _parse(body)
+    return digest, _media_type(document, content_type), document
 
 
 def _prove_digest(body: bytes, header_digest: str | None, expected: Digest | None) -> Digest:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from bot import cli, errors
 from bot.core.asked import AskedJson
+from bot.core.release.built import BuiltJson
+from bot.core.release.bump import BumpedJson
+from bot.core.release.chain import ChainJson
+from bot.core.release.publication import PublicationJson
 from bot.core.wire import CheckJson, OutcomeJson, ResolvedJson
 from bot.settings import FILE, read_settings
 from tests.flows.conftest import Gated
 
+if TYPE_CHECKING:
+    import msgspec
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs/settings.md").read_text()
+RELEASE = "".join((ROOT / "docs" / name).read_text() for name in ("release.md", "build.md"))
 JSON = (ROOT / "docs/json.md").read_text()
 
 
@@ -87,7 +96,7 @@ def test_the_readmes_settings_and_shell_lines_work(gated: Gated) -> None:
     assert codes == dict.fromkeys(lines, 0)
 
 
-@pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL))
+@pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", SETTINGS + RELEASE, re.DOTALL))
 def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> None:
     head = '[[image]]\nname = "x"\nregistry = "ghcr.io/x/y"\ngithub = "x/y"\n'
     pins = "" if "[[image.pins]]" in block else '[[image.pins]]\ntype = "terraform"\nfile = "v.tf"\nvariable = "v"\n'
@@ -106,11 +115,13 @@ def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> N
         ("`check`", CheckJson),
         ("`resolve`", ResolvedJson),
         ("`verify`, `scan`, `validate`", AskedJson),
+        ("`build`", BuiltJson),
+        ("`release bump`", BumpedJson),
+        ("`release publish`", PublicationJson),
+        ("`release verify`", ChainJson),
     ],
 )
-def test_the_json_is_documented_field_by_field(
-    heading: str, kind: type[OutcomeJson | CheckJson | ResolvedJson | AskedJson]
-) -> None:
+def test_the_json_is_documented_field_by_field(heading: str, kind: type[msgspec.Struct]) -> None:
     rows = re.findall(r"^\| (`.*?) \| ", section(JSON, heading), re.MULTILINE)
     documented = [field for row in rows for field in re.findall(r"`([a-z_]+)`", row)]
 

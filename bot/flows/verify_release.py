@@ -1,0 +1,323 @@
+"""Verify a release from outside: its tag, its image in every place, our signature and attestations, upstream's.
+
+Nothing is believed that the release says of itself: what it should be is read from the repository at the tag, and who
+must have signed it from the settings there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.core.content import Content, Denied
+from bot.core.gates import Gate, Unanswered
+from bot.core.index import NotProven
+from bot.core.model import Platform, Signature
+from bot.core.pins.sites import drift
+from bot.core.plan import Pinned
+from bot.core.proposal.shown import Commit
+from bot.core.reference import Digest, Repository, Tag, digest_of
+from bot.core.release.attestation import repeat_attested
+from bot.core.release.chain import Chain
+from bot.core.release.identity import our_identity
+from bot.core.release.ours import OurTag, Place, file_stem, places_of
+from bot.core.release.provenance import PREDICATE_TYPE, Provenance, read_provenance
+from bot.core.release.sbom import KINDS, PREDICATE_TYPES, Kind, file_name, prove_sbom
+from bot.core.signature import NotSigned, Signed, repeat_command
+from bot.core.versions import Ref
+from bot.errors import BotError, ReleaseError
+from bot.flows.outside import Outside, Read, read_at
+from bot.flows.release_observe import platforms_of
+from bot.flows.retag import read_image
+
+_WRONG = "Do not use this release: ask its maintainers what happened."
+
+
+def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
+    """Every link. Raises what hinders the first ones: there is no chain without them."""
+    commit = outside.github.tag(tag.name)
+    if commit is None:
+        raise ReleaseError(
+            f"{repository} has no tag {tag.name}",
+            where=f"{outside.git}: {tag.name}",
+            next_step="See its releases on GitHub, or name another repository with --repository OWNER/NAME; for a private "
+            "one, set GITHUB_TOKEN.",
+        )
+    read, pinned = read_at(commit, outside)
+    ours = our_identity(read.policy.signature, repository, tag.name)
+    places = places_of(read.policy.targets, repository, tag)
+    asked = _Links(tag, repository, commit, read, pinned, ours, places, outside)
+    return asked.chain()
+
+
+class _Links:
+    """The links of one release, one after another."""
+
+    def __init__(
+        self,
+        tag: OurTag,
+        repository: str,
+        commit: Commit,
+        read: Read,
+        pinned: Pinned,
+        ours: Signature,
+        places: Sequence[Place],
+        outside: Outside,
+    ) -> None:
+        self.tag, self.repository, self.commit = tag, repository, commit
+        self.image, self.policy, self.pinned = read.image, read.policy, pinned
+        self.ours, self.places, self.outside = ours, places, outside
+        self.home = self.places[0].repository
+        """The place that the image was read from: where its attestations are asked for."""
+        self.stem = file_stem(places, tag)
+        self.denied: dict[Repository, Denied] = {}
+        self.found: list[Gate] = []
+
+    @property
+    def is_copy(self) -> bool:
+        return self.policy.mode == "retag"
+
+    def chain(self) -> Chain:
+        """All of them."""
+        self._git()
+        index = self._image()
+        if index is not None:
+            self._signatures(index)
+            provenance = self._provenance(index)
+            documents = self._sboms(index)
+            self._release(documents, provenance)
+        self._upstream(index)
+        return Chain(self.repository, self.tag.name, index.digest if index else "", tuple(self.found))
+
+    def _git(self) -> None:
+        name, commit, pin = self.tag.name, self.commit.sha, self.pinned.pin
+        self._pass("tag", f"{name} is commit {commit}", f"git ls-remote {self.outside.git} 'refs/tags/{name}*'")
+        repeat = f"gateway-bot -C CHECKOUT-OF-{name} check"
+        found = drift(self.image, self.pinned.held, pin)
+        if found:
+            what = f"{found[0].where} holds {found[0].holds}, {self.image.sites[0].file} says {found[0].expected}"
+            self._fail("pin", what, repeat, exit_code=3)
+        else:
+            self._pass("pin", f"{self.image.sites[0].file} pins {pin.ref} at {pin.digest}", repeat)
+
+    def _image(self) -> Content | None:
+        """The release's index, from the first place whose tags all name it; every place is looked at."""
+        index: Content | None = None
+        for place in self.places:
+            for tag in place.tags if place.repository not in self.denied else ():
+                found = self._tag(place.repository, tag, index)
+                if found is not None and index is None:
+                    index, self.home = found, place.repository
+        for repository, error in self.denied.items():
+            name, repeat = str(repository), f"gateway-bot resolve {repository}:{self.tag.name}"
+            if index is None:
+                self._unknown(name, error, repeat)
+            else:
+                self._warn(name, f"{error.what}: it is not open to you, so nothing of it was compared", repeat)
+        return index
+
+    def _tag(self, repository: Repository, tag: Tag, index: Content | None) -> Content | None:
+        """What a tag names, if it is this release's image."""
+        name, source = f"{repository}:{tag}", self.outside.registry(repository)
+        repeat = f"gateway-bot resolve {name}"
+        try:
+            found = source.manifest(tag, patient=True)
+            if found is None:
+                self._fail(name, "it is not there", repeat, exit_code=8)
+                return None
+            wanted = self.pinned.pin.digest if self.is_copy else (index or found).digest
+            if found.digest != wanted:
+                self._fail(name, f"it is {found.digest}, not {wanted}", repeat)
+                return None
+            whole, _ = read_image(source, found.digest)
+        except Denied as error:
+            self.denied[repository] = error
+            return None
+        except BotError as error:
+            self._unknown(name, error, repeat)
+            return None
+        self._pass(name, f"{whole.digest}{', as pinned' if self.is_copy else ''}", repeat)
+        return whole
+
+    def _signatures(self, index: Content) -> None:
+        ref = Ref(self.tag.name)
+        for at in (place.repository for place in self.places if place.repository not in self.denied):
+            repeat = repeat_command(at, index.digest, ref, self.ours)
+            self._signature(f"our signature in {at}", at, index.digest, ref, self.ours, repeat)
+
+    def _signature(
+        self, name: str, at: Repository, digest: Digest, ref: Ref, signature: Signature, repeat: str
+    ) -> None:
+        try:
+            answer = self.outside.verifier.verify(at, digest, ref, signature)
+        except BotError as error:
+            self._unknown(name, error, repeat)
+            return
+        match answer:
+            case Signed():
+                index = f", log index {answer.log_index}" if answer.log_index is not None else ""
+                if answer.format == "legacy":
+                    repeat = repeat_command(at, digest, ref, signature, "legacy")
+                self._pass(name, f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}", repeat)
+            case NotSigned(reason):
+                self._fail(name, reason, repeat)
+            case Unanswered():
+                self.found.append(answer.gate(name, repeat))
+
+    def _provenance(self, index: Content) -> bytes | None:
+        """The provenance, if it says what the repository and the registries say."""
+        at, name = self.home, "provenance"
+        repeat = repeat_attested(at, index.digest, PREDICATE_TYPE, self.ours)
+        for predicate in self._attested(name, index.digest, PREDICATE_TYPE, repeat):
+            try:
+                said = read_provenance(predicate)
+            except NotProven:
+                continue
+            if self._is_this(said, index):
+                signed = f", whose signature by {said.signature.identity} it verified" if said.signature else ""
+                self._pass(name, f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}", repeat)
+                return predicate
+        if not self._has(name):
+            self._fail(name, "no provenance that we attested is about this tag, commit, pin and image", repeat)
+        return None
+
+    def _is_this(self, said: Provenance, index: Content) -> bool:
+        pin = self.pinned.pin
+        return (said.mode, said.git, said.tag, said.commit, said.source.digest, said.builder) == (
+            self.policy.mode,
+            self.outside.git,
+            self.tag.name,
+            self.commit.sha,
+            pin.digest,
+            self.ours.identity,
+        ) and said.platforms == platforms_of(index)
+
+    def _sboms(self, index: Content) -> dict[str, tuple[bytes, ...]]:
+        """What was attested as SBOMs, by the name of the release's file."""
+        documents: dict[str, tuple[bytes, ...]] = {}
+        for platform, digest in platforms_of(index):
+            for kind in KINDS:
+                documents[file_name(self.stem, platform, kind)] = self._sbom(platform, digest, kind)
+        return documents
+
+    def _sbom(self, platform: Platform, digest: Digest, kind: Kind) -> tuple[bytes, ...]:
+        name = f"{kind} SBOM of {platform}"
+        repeat = repeat_attested(self.home, digest, PREDICATE_TYPES[kind], self.ours)
+        found, packages = [], 0
+        for predicate in self._attested(name, digest, PREDICATE_TYPES[kind], repeat):
+            try:
+                packages = prove_sbom(kind, predicate, digest)
+                found.append(predicate)
+            except NotProven:
+                continue
+        if found:
+            self._pass(name, f"attested of {digest}, {packages} packages", repeat)
+        elif not self._has(name):
+            self._fail(name, f"none that we attested is about {digest}", repeat)
+        return tuple(found)
+
+    def _attested(self, name: str, digest: Digest, kind: str, repeat: str) -> tuple[bytes, ...]:
+        try:
+            answer = self.outside.signer.attestations(self.home, digest, kind, self.ours)
+        except BotError as error:
+            self._unknown(name, error, repeat)
+            return ()
+        if isinstance(answer, NotSigned):
+            self._fail(name, answer.reason, repeat)
+            return ()
+        if isinstance(answer, Unanswered):
+            self.found.append(answer.gate(name, repeat))
+            return ()
+        return tuple(statement.predicate for statement in answer)
+
+    def _release(self, documents: Mapping[str, tuple[bytes, ...]], provenance: bytes | None) -> None:
+        """The GitHub Release is published, and its files are what was attested."""
+        name = "GitHub Release"
+        repeat = f"gh release download {self.tag.name} --repo {self.repository} && sha256sum *.json"
+        try:
+            shown = next(
+                (each for each in self.outside.releases() if each.tag == self.tag.name and not each.draft), None
+            )
+        except BotError as error:
+            self._unknown(name, error, repeat)
+            return
+        if shown is None:
+            self._fail(name, "it is not published", repeat, exit_code=8)
+            return
+        wanted = dict(documents) | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
+        for file, contents in wanted.items():
+            asset = shown.asset(file)
+            if asset is None:
+                self._fail(file, "it is not among the files of the GitHub Release", repeat)
+            elif asset.digest is None:
+                self._warn(file, "GitHub does not say its digest, so it was not compared", repeat)
+            elif asset.digest not in {digest_of(content) for content in contents}:
+                self._fail(file, f"it is {asset.digest}, which is not what was attested", repeat)
+        if not any(self._has(file) for file in wanted):
+            locked = ", immutable" if shown.immutable else ""
+            self._pass(name, f"published{locked}, its {len(wanted)} files are what was attested", repeat)
+
+    def _upstream(self, index: Content | None) -> None:
+        pin, repository = self.pinned.pin, self.image.repository
+        name, repeat = "upstream's image", f"gateway-bot resolve {repository}@{pin.digest}"
+        try:
+            found, manifests = read_image(self.outside.registry(repository), pin.digest)
+        except BotError as error:
+            self._gone(error, repeat)
+        else:
+            if index is not None and not self.is_copy:
+                self._layers(index, found, manifests)
+            self._pass(name, f"{repository} serves {found.digest}", repeat)
+        signature = self.image.signature
+        if signature is None:
+            self._warn("upstream's signature", "the settings at the tag do not say who must have signed it", "")
+            return
+        at = repository if not self._refused(name) else self.home
+        repeat = repeat_command(at, pin.digest, pin.ref, signature)
+        self._signature("upstream's signature", at, pin.digest, pin.ref, signature, repeat)
+
+    def _gone(self, error: BotError, repeat: str) -> None:
+        """Upstream may have removed what we still serve; then it is our copy that its signature is asked of."""
+        name = "upstream's image"
+        if error.exit_code == 5 and self.is_copy:  # noqa: PLR2004 - IntegrityError's
+            self._warn(name, f"{error.what}; our copy is the same, by its digest", repeat)
+        else:
+            self._unknown(name, error, repeat)
+
+    def _layers(self, index: Content, upstream: Content, manifests: Sequence[Content]) -> None:
+        """In build mode the image is another one: the layers of each platform are upstream's, all and in order."""
+        name = "layers"
+        repeat = f"crane manifest {self.home}@{index.digest}"
+        try:
+            _, ours = read_image(self.outside.registry(self.home), index.digest)
+        except BotError as error:
+            self._unknown(name, error, repeat)
+            return
+        theirs = {manifest.digest: manifest for manifest in manifests}
+        own = {manifest.digest: manifest for manifest in ours}
+        if [platform for platform, _ in platforms_of(index)] != [platform for platform, _ in platforms_of(upstream)]:
+            self._fail(name, "it has other platforms than upstream's image", repeat)
+            return
+        for (platform, mine), (_, base) in zip(platforms_of(index), platforms_of(upstream), strict=True):
+            layers = [blob.digest for blob in own[mine].blobs[1:]], [blob.digest for blob in theirs[base].blobs[1:]]
+            if layers[0] != layers[1]:
+                self._fail(name, f"those of {platform} are not upstream's", repeat)
+                return
+        self._pass(name, "those of every platform are upstream's, none added", repeat)
+
+    def _has(self, name: str) -> bool:
+        return any(gate.name == name for gate in self.found)
+
+    def _refused(self, name: str) -> bool:
+        return any(gate.name == name and gate.verdict != "pass" for gate in self.found)
+
+    def _pass(self, name: str, said: str, repeat: str) -> None:
+        self.found.append(Gate(name, "pass", said, repeat))
+
+    def _warn(self, name: str, said: str, repeat: str) -> None:
+        self.found.append(Gate(name, "warn", said, repeat))
+
+    def _fail(self, name: str, said: str, repeat: str, exit_code: int = 5) -> None:
+        self.found.append(Gate(name, "fail", said, repeat, exit_code, _WRONG))
+
+    def _unknown(self, name: str, error: BotError, repeat: str) -> None:
+        self.found.append(Unanswered.by(error).gate(name, repeat))

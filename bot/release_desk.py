@@ -1,0 +1,220 @@
+"""The adapters of a release, wired; each is imported when it is first used."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.core.release.identity import our_identity
+from bot.core.release.ours import OurTag, file_stem, our_tag, places_of
+from bot.errors import UsageError
+from bot.settings import Settings, settings_in
+from bot.world import World
+
+if TYPE_CHECKING:
+    from bot.adapters.git import Git
+    from bot.adapters.registry.content import Contents
+    from bot.adapters.registry.pushing import Target
+    from bot.core.model import Image, ReleasePolicy
+    from bot.core.reference import Repository
+    from bot.flows.prove_release import SbomMaker
+    from bot.flows.publish import Hands, Made
+    from bot.flows.release_observe import Job, Seen
+    from bot.flows.outside import Outside, Read
+
+SECONDS = 3600.0
+"""For everything that a release asks of registries, waiting included."""
+
+
+class ReleaseDesk:
+    """What a release is made of and with, for one checkout."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @property
+    def policy(self) -> ReleasePolicy:
+        """Raises UsageError where the settings say of no release."""
+        return require_release(self.world.settings)
+
+    @property
+    def image(self) -> Image:
+        (image,) = self.world.images(self.policy.image)
+        return image
+
+    def git(self) -> Git:
+        from bot.adapters.git import Git
+
+        return Git(self.world.root, self.world.environment.others)
+
+    def tag(self, named: str | None) -> OurTag:
+        """The tag that was named, else the one that this run is for, else the only one on what is checked out."""
+        given = named or self.world.environment.tag
+        if given:
+            return our_tag(given)
+        git = self.git()
+        head = git.head()
+        found = [tag.name for tag in git.tags() if tag.commit == head and _is_ours(tag.name)]
+        if len(found) != 1:
+            what = f"several tags are on it: {', '.join(found)}" if found else "it is no release"
+            raise UsageError(
+                f"no tag was named, and of what is checked out {what}",
+                where="TAG",
+                next_step="Name the tag, as in v1.2.3.",
+            )
+        return our_tag(found[0])
+
+    def job(self, tag: OurTag) -> Job:
+        """What is to be released. Raises UsageError where it is not known for which repository on GitHub."""
+        from bot.flows.release_observe import Job
+
+        world, policy = self.world, self.policy
+        self._require_repository()
+        env = world.environment
+        return Job(
+            tag=tag,
+            image=self.image,
+            policy=policy,
+            ours=our_identity(policy.signature, world.repository, tag.name),
+            places=places_of(policy.targets, world.repository, tag),
+            repository=world.repository,
+            git=f"{env.server_url}/{world.repository}",
+            base=world.settings.base,
+            allowed_keys=world.allowed_keys,
+            today=world.clock.now().date(),
+            run=env.run_url,
+        )
+
+    def hands(self, job: Job, sboms: Path | None) -> Hands:
+        """What a release is made with. `sboms` is a folder of them that was made before."""
+        from bot.adapters.git_data import GitData
+        from bot.adapters.github_releases import GitHubReleases
+        from bot.flows.publish import Hands
+
+        world = self.world
+        world.purpose = "release"
+        releases = GitHubReleases(world.github)
+        github = GitData(world.github)
+        source = self.contents(job.image.repository)
+        return Hands(
+            git=self.git(),
+            on_github=lambda name: found.sha if (found := github.tag(name)) else None,
+            source=source,
+            target=self.target,
+            verifier=world.tools.verifier,
+            signer=world.tools.signer,
+            sboms=self.sbom_maker(job, sboms),
+            releases=releases,
+            tell=world.log,
+            rebuild=self._rebuild(job, source) if job.policy.mode == "build" else None,
+        )
+
+    def sbom_maker(self, job: Job, folder: Path | None) -> SbomMaker:
+        """Raises UsageError where there is a folder and the images are built."""
+        if folder is None:
+            return self.world.tools.sboms
+        if job.policy.mode == "build":
+            raise UsageError(
+                "SBOMs that were made before are of upstream's manifests, and in build mode ours are others",
+                where="--sbom",
+                next_step="Leave it out: they are made when the images are there.",
+            )
+        from bot.adapters.sbom_files import SbomFiles
+
+        return SbomFiles(folder, stem(job))
+
+    def contents(self, repository: Repository) -> Contents:
+        """A repository that is read."""
+        from bot.adapters.registry.content import Contents
+
+        world = self.world
+        return Contents(world.connections, world.http(SECONDS), repository, world.login)
+
+    def target(self, repository: Repository) -> Target:
+        """A repository that is written to."""
+        from bot.adapters.registry.pushing import Target
+
+        world = self.world
+        return Target(world.connections, world.http(SECONDS), repository, world.login)
+
+    @contextmanager
+    def outside(self) -> Iterator[Outside]:
+        """What a stranger has: no checkout, and no right that is not everybody's; a token only where one is given."""
+        from bot.adapters.cosign import Cosign
+        from bot.adapters.cosign.signing import Signer
+        from bot.adapters.git_data import GitData
+        from bot.adapters.github_api import GitHubApi
+        from bot.adapters.github_releases import GitHubReleases
+        from bot.flows.outside import Outside
+
+        world, env = self.world, self.world.environment
+        self._require_repository()
+        api = GitHubApi(
+            world.connections, env.github_api_url, world.repository, lambda: env.github_token, world.clock, world.log
+        )
+        with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
+            root = Path(folder)
+            yield Outside(
+                github=GitData(api),
+                releases=GitHubReleases(api).all,
+                registry=self.contents,
+                verifier=Cosign(world.tools.programs, root),
+                signer=Signer(world.tools.programs, root, {}),
+                settings=_read,
+                trust=lambda path, data: _keep(root / path, data),
+                git=f"{env.server_url}/{world.repository}",
+            )
+
+    def _require_repository(self) -> None:
+        if not self.world.repository:
+            raise UsageError(
+                "it is not known which repository on GitHub this is",
+                where="GITHUB_REPOSITORY",
+                next_step="Set it as OWNER/NAME, or start with --repository OWNER/NAME.",
+            )
+
+    def _rebuild(self, job: Job, source: Contents) -> Callable[[Seen], Made]:
+        from bot.flows.rebuild import rebuild
+
+        return lambda seen: rebuild(job, seen, source, self.world.root, self.world.tools.engine)
+
+
+def stem(job: Job) -> str:
+    """What the names of a release's files begin with."""
+    return file_stem(job.places, job.tag)
+
+
+def _read(text: str) -> Read:
+    """The settings at a tag. Raises UsageError where they say of no release."""
+    from bot.flows.outside import Read
+
+    settings = settings_in(text)
+    policy = require_release(settings)
+    return Read(next(image for image in settings.images if image.name == policy.image), policy)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def require_release(settings: Settings) -> ReleasePolicy:
+    """Raises UsageError where the settings say of no release."""
+    if settings.release is None:
+        raise UsageError(
+            "there is no table [release], which says where releases go and who signs them",
+            where="gateway-bot.toml",
+            next_step="Add it: docs/release.md shows it.",
+        )
+    return settings.release
+
+
+def _is_ours(name: str) -> bool:
+    try:
+        our_tag(name)
+    except UsageError:
+        return False
+    return True
