@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import sys
@@ -17,6 +18,7 @@ from bot.config_commands import config
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
 from bot.release_commands import build, release
+from bot.settings import read_environment
 from bot.settings.grammar import SLUG
 from bot.world import World
 
@@ -307,6 +309,7 @@ def main(
             obj=(environ, clock or SystemClock()),
         )
     except BotError as error:
+        _tell_runner(error, environ)
         click.echo(no_command(f"error: {plain(str(error), 2000)}\n  next: {error.next_step}"), err=True)
         return error.exit_code
     except click.ClickException as error:
@@ -320,6 +323,16 @@ def main(
         click.echo(f"error: {bug} (version {__version__})\n  next: {bug.next_step}", err=True)
         return bug.exit_code
     return done if isinstance(done, int) else 0
+
+
+def _tell_runner(error: BotError, environ: Mapping[str, str] | None) -> None:
+    """What stopped the whole command, where GitHub shows it; nothing outside GitHub Actions."""
+    with contextlib.suppress(BotError):  # an environment that is wrong is what is being told
+        environment = read_environment(environ)
+        if environment.in_actions:
+            from bot.runner import Runner
+
+            Runner(environment, lambda text: click.echo(text, err=True)).tell_error(error)
 
 
 def entry() -> NoReturn:

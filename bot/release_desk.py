@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bot.adapters.registry.pushing import Target
     from bot.core.model import Image, ReleasePolicy
     from bot.core.reference import Repository
+    from bot.flows.outside import Outside, Read
     from bot.flows.prove_release import SbomMaker
     from bot.flows.publish import Hands, Made
     from bot.flows.release_observe import Job, Seen
-    from bot.flows.outside import Outside, Read
 
 SECONDS = 3600.0
 """For everything that a release asks of registries, waiting included."""
@@ -95,6 +95,7 @@ class ReleaseDesk:
         from bot.flows.publish import Hands
 
         world = self.world
+        self._require_tags_run(job)
         world.purpose = "release"
         releases = GitHubReleases(world.github)
         github = GitData(world.github)
@@ -111,6 +112,16 @@ class ReleaseDesk:
             tell=world.log,
             rebuild=self._rebuild(job, source) if job.policy.mode == "build" else None,
         )
+
+    def _require_tags_run(self, job: Job) -> None:
+        """In GitHub Actions who signs is the ref that the run is for: another one would sign in vain."""
+        env, name = self.world.environment, job.tag.name
+        if env.in_actions and env.tag != name and f"refs/tags/{name}" in job.ours.identity:
+            raise UsageError(
+                f"this run is not for the tag {name}, and would sign as another one",
+                where="GITHUB_REF",
+                next_step=f"Start the workflow from the tag {name} (`Use workflow from`), or run again that of its push.",
+            )
 
     def sbom_maker(self, job: Job, folder: Path | None) -> SbomMaker:
         """Raises UsageError where there is a folder and the images are built."""

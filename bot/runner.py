@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bot.errors import UsageError
+from bot.errors import BotError, UsageError
 from bot.settings import Environment
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ class Runner:
             self._annotate("error", f"{report.headline(outcome)}\n{where}\nNext: {then}")
         for warning in result.warnings:
             self._annotate("warning", warning)
+
+    def tell_error(self, error: BotError) -> None:
+        """What stopped a command before it had an answer."""
+        from bot.core.report import stopped
+
+        self._summary(stopped(error))
+        self._annotate("error", f"{error.what}\n{error.where}\nNext: {error.next_step}")
 
     def tell_release(self, done: Publication) -> None:
         """The step summary, annotations and outputs of a release; nothing outside GitHub Actions."""

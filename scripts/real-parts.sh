@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the real parts that `make test-real` talks to, into .cache/real of this checkout:
 # crane and actionlint (Go), Debian's docker-registry and skopeo (apt), a GitHub emulator (npm), and by scripts/parts
-# a Sigstore with two cosigns, Trivy with the maker of its databases (Go), a Docker Engine (apt), act (Go), and GitHub's
-# description of its API (npm).
+# a Sigstore with two cosigns, Trivy with the maker of its databases (Go), a Docker Engine (apt), act (Go), mise and
+# GitHub's description of its API (npm), AWS's command line and a stand-in for its services (pip), and a registry that
+# refuses to move tags (Go).
 # A quarter of an hour from nothing on two cores. Quick when everything is there; says what is missing and how to get
 # it, and then exits with 1.
 set -euo pipefail
@@ -110,7 +111,7 @@ terraform() {
   fi
 }
 
-for part in act engine mise openapi sigstore trivy; do
+for part in act aws engine mise openapi registry sigstore trivy; do
   # shellcheck source=/dev/null
   source "scripts/parts/$part.sh"
 done
@@ -121,7 +122,9 @@ docker_registry
 skopeo
 emulator
 openapi_parts
+registry_parts
 act_parts
+aws_parts
 mise_parts
 terraform
 engine_parts

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bot.core.plan import Blocked, NothingNew, Outcome, Plan
 from bot.core.selection import Selection
 from bot.core.text import plain
+from bot.errors import BotError
 
 
 def word_for(outcome: Outcome) -> str:
@@ -84,24 +85,24 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
 
 def summary(outcome: Outcome, did: str = "", url: str = "", warnings: Sequence[str] = ()) -> str:
     """The outcome as Markdown for a step summary; every value in it was parsed, or stands in code."""
-    lines = [f"### {headline(outcome)}" if isinstance(outcome, Plan) else f"### {_code(headline(outcome))}"]
+    lines = [f"### {headline(outcome)}" if isinstance(outcome, Plan) else f"### {code(headline(outcome))}"]
     if did:
-        lines.append(_code(did))
+        lines.append(code(did))
     if re.fullmatch(r"https?://[\w.:/-]+", url):
         lines.append(f"<{url}>")
-    lines += [f"**Warning:** {_code(warning)}" for warning in warnings]
+    lines += [f"**Warning:** {code(warning)}" for warning in warnings]
     if isinstance(outcome, Blocked):
-        lines += [f"**Where:** {_code(outcome.where)}", f"**Next:** {_code(outcome.next_step)}"]
-        lines += [f"- {_code(f'{d.where}: holds {d.holds}, expected {d.expected}')}" for d in outcome.drift]
+        lines += [f"**Where:** {code(outcome.where)}", f"**Next:** {code(outcome.next_step)}"]
+        lines += [f"- {code(f'{d.where}: holds {d.holds}, expected {d.expected}')}" for d in outcome.drift]
     if isinstance(outcome, Plan):
         lines.append(
             "| file | old | new |\n|---|---|---|"
-            + "".join(f"\n| {_code(f'{e.file}:{e.line}')} | {_code(e.old)} | {_code(e.new)} |" for e in outcome.edits)
+            + "".join(f"\n| {code(f'{e.file}:{e.line}')} | {code(e.old)} | {code(e.new)} |" for e in outcome.edits)
         )
     if outcome.gates:
         lines.append(
             "| gate | verdict | evidence |\n|---|---|---|"
-            + "".join(f"\n| {gate.name} | {gate.verdict} | {_code(gate.evidence)} |" for gate in outcome.gates)
+            + "".join(f"\n| {gate.name} | {gate.verdict} | {code(gate.evidence)} |" for gate in outcome.gates)
         )
     made = outcome if isinstance(outcome, Plan) else outcome.refused if isinstance(outcome, Blocked) else None
     if made is not None and made.evidence is not None:
@@ -109,6 +110,11 @@ def summary(outcome: Outcome, did: str = "", url: str = "", warnings: Sequence[s
 
         lines += finding_sections(made)
     return "\n\n".join(lines) + "\n"
+
+
+def stopped(error: BotError) -> str:
+    """For the step summary: what stopped a command before it had an answer."""
+    return f"### {code(f'{error.where}: {error.what}')}\n\n**Next:** {code(error.next_step)}\n"
 
 
 def _explained(selection: Selection) -> list[str]:
@@ -119,6 +125,6 @@ def _explained(selection: Selection) -> list[str]:
     ]
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """One line in code, whatever is in it, also inside a table."""
     return f"`{plain(text, 2000).replace('`', chr(39)).replace('|', '/')}`"

@@ -92,11 +92,11 @@ def copy_attached(
     """Have at the target what is attached to these manifests: signatures, attestations; and what was left, with why.
 
     By referrers, and by the tags `sha256-HEX.sig`, `.att` and `.sbom`. Whoever may push to the source can attach
-    anything: what is not proven is left, and hinders nothing. What the target refuses is left, too, unless it `must` come
-    along: then it raises ReleaseError.
+    anything: what is not proven is left, and hinders nothing. What the target refuses is left, too, unless it `must`
+    come along: then it raises ReleaseError.
     """
-    found = side_by_side(lambda subject: _attached_to(source, subject), subjects, AT_ONCE)
     copied, warnings = Copied(), list[str]()
+    found = side_by_side(lambda subject: _attached_to(source, subject, warnings.append), subjects, AT_ONCE)
     for subject, (referrers, tagged) in zip(subjects, found, strict=True):
         if len(referrers) > MAX_REFERRERS:
             warnings.append(f"{source.repository}@{subject}: of {len(referrers)} referrers {MAX_REFERRERS} were copied")
@@ -192,10 +192,24 @@ def _put(target: Target, content: Content) -> int:
     return 1
 
 
-def _attached_to(source: Source, subject: Digest) -> tuple[tuple[Descriptor, ...], list[tuple[Tag, Content]]]:
-    tags = [Tag(f"{subject.replace(':', '-')}.{kind}") for kind in _ATTACHED]
-    tagged = [(tag, found) for tag in tags if (found := source.manifest(tag)) is not None and not found.is_index]
-    return source.referrers(subject), tagged
+def _attached_to(
+    source: Source, subject: Digest, warn: Callable[[str], None]
+) -> tuple[tuple[Descriptor, ...], list[tuple[Tag, Content]]]:
+    referrers: tuple[Descriptor, ...] = ()
+    tagged: list[tuple[Tag, Content]] = []
+    try:
+        referrers = source.referrers(subject)
+    except IntegrityError as error:
+        warn(f"what refers to {error.where} was left: {error.what}")
+    for tag in (Tag(f"{subject.replace(':', '-')}.{kind}") for kind in _ATTACHED):
+        try:
+            found = source.manifest(tag)
+        except IntegrityError as error:
+            warn(f"{error.where} was left: {error.what}")
+            continue
+        if found is not None and not found.is_index:
+            tagged.append((tag, found))
+    return referrers, tagged
 
 
 def _refer(

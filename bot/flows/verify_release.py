@@ -39,8 +39,8 @@ def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
         raise ReleaseError(
             f"{repository} has no tag {tag.name}",
             where=f"{outside.git}: {tag.name}",
-            next_step="See its releases on GitHub, or name another repository with --repository OWNER/NAME; for a private "
-            "one, set GITHUB_TOKEN.",
+            next_step="See its releases on GitHub, or name another repository with --repository OWNER/NAME; for a "
+            "private one, set GITHUB_TOKEN.",
         )
     read, pinned = read_at(commit, outside)
     ours = our_identity(read.policy.signature, repository, tag.name)

@@ -8,17 +8,17 @@ act_parts() {
   wheelhouse
 }
 
-# What requirements/runtime.txt locks, for the Python that runs the tests; made again when either changes.
+# What action.yml installs from, for the Python that runs the tests; made again when something of it changes.
 wheelhouse() {
-  local stamp
-  stamp="$real/wheels/.$( (python -VV && cat requirements/runtime.txt) | sha256sum | cut -c -16)"
+  local stamp locks=(requirements/runtime.txt requirements/release.txt)
+  stamp="$real/wheels/.$( (python -VV && cat "${locks[@]}") | sha256sum | cut -c -16)"
   if [[ -e "$stamp" ]]; then
     note wheels "already there"
   elif rm -rf "$real/wheels" && python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    --require-hashes -r requirements/runtime.txt -d "$real/wheels" >"$real/log/wheels" 2>&1; then
+    --require-hashes "${locks[@]/#/--requirement=}" -d "$real/wheels" >"$real/log/wheels" 2>&1; then
     touch "$stamp"
     note wheels "downloaded"
   else
-    lacks wheels "pip download of requirements/runtime.txt failed, see .cache/real/log/wheels"
+    lacks wheels "pip download of ${locks[*]} failed, see .cache/real/log/wheels"
   fi
 }

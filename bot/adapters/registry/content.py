@@ -30,6 +30,10 @@ _SLOWEST = 128 * 1024
 """Bytes a second: a blob that comes more slowly for long does not come at all."""
 
 
+class BlobMissing(ServiceError):
+    """A blob that is not there; GHCR has passing 404s on what exists."""
+
+
 class Contents:
     """One repository of a registry, read in whole. `actions` say what its token is for."""
 
@@ -76,7 +80,10 @@ class Contents:
         raise refused(response, self._access.host)
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
-        """The manifests that say something of this one, by the API, and by the tag that stands in for it."""
+        """The manifests that say something of this one, by the API, and by the tag that stands in for it.
+
+        Raises IntegrityError for a list that is there and that nobody can read.
+        """
         return tuple({each.digest: each for found in self._referrers(digest) for each in found.children}.values())
 
     @contextlib.contextmanager
@@ -84,6 +91,12 @@ class Contents:
         """The bytes of a blob, in parts as they come; nothing is proven of them yet. Raises ServiceError."""
         url = f"{self._base}/blobs/{blob.digest}"
         opened = self._access.through(lambda authorization: self._open(url, authorization))
+        if opened.status == _NOT_FOUND:
+            raise BlobMissing(
+                "the registry lacks a blob that one of its manifests names (HTTP 404)",
+                where=f"{self.repository}@{blob.digest}",
+                next_step="Nothing that is incomplete was tagged. What was removed there cannot be released.",
+            )
         if opened.body is None:
             raise refused(opened.said(), self._access.host)
         try:
@@ -119,9 +132,13 @@ class Contents:
                 break
             if response is None or response.status != _OK:
                 break
-            with contextlib.suppress(NotProven):
-                kind = response.headers.get("Content-Type", "")
+            kind = response.headers.get("Content-Type", "")
+            try:
                 yield read_content(response.body, content_type=kind, header_digest=None, expected=None)
+            except NotProven as error:
+                if kind.partition(";")[0].strip() not in INDEX_TYPES:
+                    break
+                raise not_proven(error, self.repository, digest) from None
             try:
                 url = next_page(response.headers.get("Link", ""), response.url)
             except ValueError as error:

@@ -20,7 +20,7 @@ from bot.adapters.connections import Connections
 from bot.adapters.http import ATTEMPTS, Http, Response, shown
 from bot.adapters.registry import headers
 from bot.adapters.registry.access import foreign
-from bot.adapters.registry.content import Contents, broken
+from bot.adapters.registry.content import BlobMissing, Contents, broken
 from bot.core.content import Content, Descriptor
 from bot.core.distribution import Login, origin
 from bot.core.reference import Digest, Repository, Tag, digest_of
@@ -62,7 +62,8 @@ class Target(Contents):
     def bring(self, blob: Descriptor, source: Blobs) -> Came:
         """Have a blob here, from the source: mounted where both are in one registry, else byte by byte.
 
-        Raises IntegrityError where the source's bytes are not the blob, ServiceError where one of the two gives up.
+        Raises IntegrityError where the source's bytes are not the blob, or are not there, ServiceError where one of the
+        two gives up.
         """
         if self.has_blob(blob):
             return "there"
@@ -70,6 +71,8 @@ class Target(Contents):
             try:
                 answer = self._access.through(lambda authorization: self._transfer(blob, source, authorization))
             except ServiceError as error:
+                if attempt + 1 == ATTEMPTS and isinstance(error, BlobMissing):
+                    raise IntegrityError(error.what, where=error.where, next_step=error.next_step) from None
                 if attempt + 1 == ATTEMPTS:
                     raise
                 self._http.pause(attempt, f"{error.where}: {error.what}, attempt {attempt + 1} of {ATTEMPTS}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -37,7 +38,7 @@ class Held(msgspec.Struct, frozen=True):
 
 def our_tag(text: str) -> OurTag:
     """Raises UsageError for what is no tag of a release."""
-    version = parse_version(text)
+    version = parse_version(text) if re.match(r"v[0-9]+\.[0-9]+\.[0-9]", text) else None
     if version is None or text != f"v{version}":
         raise UsageError(f"{text[:80]!r} is no tag of a release", where="TAG", next_step="Name one, as in v1.2.3.")
     return OurTag(text, version)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
+from bot.core.report import code
 from bot.core.text import plain
 from bot.errors import BotError
 
@@ -81,18 +84,18 @@ class Publication(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
     def summary(self) -> str:
-        """For GitHub's step summary, in Markdown."""
-        rows = [
-            f"| {_cell(step.name)} | {'done' if step.did else 'as it should be'} | {_cell(step.said)} |"
-            for step in self.steps
-        ]
-        lines = [f"### {self._ended() if not self.failure else f'{self.tag} is not published'}", ""]
+        """For GitHub's step summary, in Markdown; every value in it stands in code."""
+        rows = [f"| {code(step.name)} | {'done' if step.did else 'ok'} | {code(step.said)} |" for step in self.steps]
+        lines = [f"### {code(self._ended() if not self.failure else f'{self.tag} is not published')}"]
         if rows:
-            lines += ["| step | | |", "|---|---|---|", *rows, ""]
-        lines += [f"- warning: {_cell(warning)}" for warning in self.warnings]
-        lines += [_cell(line) for line in self._failed()] if self.failure else []
-        lines += [self.url] if self.url and not self.failure else []
-        return "\n".join(lines) + "\n"
+            lines.append("\n".join(["| step | | |", "|---|---|---|", *rows]))
+        lines += [f"**Warning:** {code(warning)}" for warning in self.warnings]
+        if self.failure is not None:
+            where = f"{self.failure.where}: {self.failure.what}"
+            lines += [f"**Stopped:** {code(where)}", f"**Next:** {code(self.failure.next_step)}"]
+        elif self.url:
+            lines.append(f"<{self.url}>" if re.fullmatch(r"https?://[\w.:/-]+", self.url) else code(self.url))
+        return "\n\n".join(lines) + "\n"
 
     def _ended(self) -> str:
         if self.is_plan:
@@ -111,7 +114,3 @@ class Publication(msgspec.Struct, frozen=True):
             f"error: {plain(failure.where, 500)}: {plain(failure.what, 1000)}",
             f"  next: {failure.next_step}",
         ]
-
-
-def _cell(text: str) -> str:
-    return plain(text, 500).replace("|", "\\|").replace("<", "&lt;")

@@ -28,6 +28,8 @@ class Job:
     """What its own steps set, `STEP.NAME` to the value."""
     paths: list[str] = field(default_factory=list)
     """What its own steps put on the PATH of later ones."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What its own steps set for later ones."""
     summary: str = ""
     annotations: list[Annotation] = field(default_factory=list)
     text: str = ""
@@ -58,10 +60,10 @@ class Run:
     def written(self) -> dict[str, str]:
         """Everything that the run left: act's log with all summaries and outputs, artifacts, and the work folders.
 
-        act keeps the work folder of a job that failed. What pip installed there is left out.
+        act keeps the work folder of a job that failed. What pip installed there is left out, and what act was given.
         """
         paths = (path.relative_to(self.work) for path in self.work.rglob("*") if path.is_file())
-        names = [path for path in paths if "venv" not in path.parts and str(path) != "secrets"]
+        names = [path for path in paths if "venv" not in path.parts and str(path) not in {"secrets", "environ"}]
         return {str(name): (self.work / name).read_bytes().decode(errors="replace") for name in names}
 
 
@@ -93,6 +95,8 @@ def _take(job: Job, entry: dict[str, Any]) -> None:
     match entry.get("command"):
         case "set-output" if own:
             job.outputs[f"{entry['stepID'][0]}.{entry['name']}"] = entry["arg"]
+        case "set-env" if own:
+            job.variables[entry["name"]] = entry["arg"]
         case "add-path" if own:
             job.paths.append(entry["arg"])
         case "summary":

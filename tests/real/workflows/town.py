@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from tests.emulator import Emulator
 from tests.flows.conftest import CURRENT_DIGEST, DOWNSTREAM, PIN_FILES, PROJECT, UPSTREAM
 from tests.flows.standins import Programs
 from tests.parts import REAL, require
-from tests.real.workflows.act import Act
+from tests.real.workflows.act import PATH, Act
 from tests.real.workflows.log import Run
 
 READER, WRITER = "ghs_reads-the-contents-only", "ghs_may-what-upgrade-yml-asks-for"
@@ -39,9 +41,17 @@ Files = Mapping[str, bytes]
 @cache
 def project() -> dict[str, bytes]:
     """The files of this project as they are now, without its tests."""
-    listed = _git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    listed = git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     files = ((name, PROJECT / name) for name in listed if not name.startswith("tests/"))
     return {name: path.read_bytes() for name, path in files if path.is_file()}
+
+
+@cache
+def _venvs() -> Path:
+    """Where the bot is installed, once for each lock and each source, until these tests end."""
+    folder = Path(tempfile.mkdtemp(prefix="venvs-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @dataclass
@@ -96,10 +106,10 @@ class Town:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        _git(self.root, "init", "--quiet", "--initial-branch=main", str(folder))
-        _git(folder, "add", "--all")
-        _git(folder, "commit", "--quiet", "--message", "The files")
-        _git(self.root, "clone", "--quiet", "--bare", str(folder), str(bare))
+        git(self.root, "init", "--quiet", "--initial-branch=main", str(folder))
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", "The files")
+        git(self.root, "clone", "--quiet", "--bare", str(folder), str(bare))
         if readers:
             (bare / "readers").write_text("".join(f"{token}\n" for token in readers))
         if on_github:
@@ -107,7 +117,7 @@ class Town:
             self.github.create_repository(slug, seen, private=bool(readers))
             if isinstance(self.github, EmbeddedGitHub):
                 self.github.add_run(slug, "upgrade.yml", "schedule", datetime.now(UTC) - timedelta(days=silent_days))
-        return _git(folder, "rev-parse", "HEAD").strip()
+        return git(folder, "rev-parse", "HEAD").strip()
 
     def run(
         self,
@@ -121,19 +131,26 @@ class Town:
         job: str = "",
     ) -> Run:
         """A workflow of the repository `slug`, as GitHub would start it."""
-        environ = {
+        act = self.act(self.environ())
+        repository = self.root / "work" / slug
+        chosen = token or (self.github.token if isinstance(self.github, Emulator) else WRITER)
+        return act.run(repository, workflow, event, slug=slug, token=chosen, inputs=inputs, secrets=secrets, job=job)
+
+    def environ(self) -> dict[str, str]:
+        """What every step gets of the town."""
+        return {
             "GITHUB_API_URL": self.github.url,
             "PIP_FIND_LINKS": str(WHEELS),
             "PIP_NO_INDEX": "1",
             "STANDIN_PROGRAMS": str(self.programs.folder),
             "STANDIN_PYTHON": sys.executable,
             "STANDIN_REMOTES": str(self.root / "remotes"),
+            "STANDIN_VENVS": str(_venvs()),
         }
+
+    def act(self, environ: Mapping[str, str], path: str = PATH) -> Act:
         bot = self.root / "work" / BOT
-        act = Act(self.program, self.root / "runs", environ, {BOT: bot} if bot.exists() else {})
-        repository = self.root / "work" / slug
-        chosen = token or (self.github.token if isinstance(self.github, Emulator) else WRITER)
-        return act.run(repository, workflow, event, slug=slug, token=chosen, inputs=inputs, secrets=secrets, job=job)
+        return Act(self.program, self.root / "runs", environ, {BOT: bot} if bot.exists() else {}, path)
 
     def issues(self, slug: str = DOWNSTREAM) -> list[str]:
         """The titles of all issues, pull requests aside, oldest first."""
@@ -159,7 +176,7 @@ def town_with(github: EmbeddedGitHub | Emulator, root: Path) -> Iterator[Town]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _git(folder: Path, *args: str) -> str:
+def git(folder: Path, *args: str) -> str:
     """What git says, whoever runs it."""
     person = {"NAME": "octocat", "EMAIL": "octocat@example.com"}
     environ = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
