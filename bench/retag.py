@@ -1,8 +1,8 @@
 """A re-tag of 100 MB on two platforms, as a whole process, against `crane copy` and `skopeo copy --all`.
 
 python -m bench.retag BIN [RUNS]: BIN is the folder of an environment with the bot and its libraries only. The three run
-in turn, each into a registry that is started anew; ratios are by turn, against the faster of the other two. Exits 1 over
-a goal.
+in turn, each into a registry that is started anew; ratios are by turn, against the faster of the other two. Exits 1
+over a goal.
 """
 
 from __future__ import annotations

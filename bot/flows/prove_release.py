@@ -127,6 +127,16 @@ def prove_copied(job: Job, proofs: Sequence[Proof], at: Repository, tools: Tools
             )
 
 
+def reread(job: Job, proofs: Sequence[Proof], at: Repository, tools: Tools) -> tuple[Proof, ...]:
+    """What is attested by now: another run may have attested the same in other words. Raises ServiceError."""
+
+    def again(proof: Proof) -> Proof:
+        found = filter(partial(_is_alike, proof), _ours(job, at, proof.about, proof.kind, tools))
+        return msgspec.structs.replace(proof, documents=tuple(sorted({*proof.documents, *found})))
+
+    return tuple(side_by_side(again, proofs, _AT_ONCE))
+
+
 def _sboms(
     job: Job, at: Repository, platform: Platform, digest: Digest, tools: Tools
 ) -> tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], bool]:
@@ -209,6 +219,14 @@ def _is_sbom(kind: Kind, digest: Digest, document: bytes) -> bool:
     except NotProven:
         return False
     return True
+
+
+def _is_alike(proof: Proof, predicate: bytes) -> bool:
+    """Whether another run's document may stand in the place of ours."""
+    for kind in KINDS:
+        if proof.kind == PREDICATE_TYPES[kind]:
+            return _is_sbom(kind, proof.about, predicate)
+    return _says(predicate, read_provenance(proof.documents[0]))
 
 
 def _says(predicate: bytes, made: Provenance) -> bool:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from bot.core.content import Content
 from bot.core.gates import Unanswered
 from bot.core.reference import Digest, Repository, Tag
-from bot.core.release.github_release import ReleaseFile, Shown, WantedRelease, is_latest
+from bot.core.release.github_release import WantedRelease, is_latest
 from bot.core.release.notes import Released, release_notes
 from bot.core.release.ours import Held, Place, contradiction
 from bot.core.release.publication import Failure, Publication, Step
@@ -24,8 +23,9 @@ from bot.core.versions import Ref
 from bot.errors import BotError, IntegrityError, ReleaseError, ServiceError, UsageError
 from bot.flows import retag
 from bot.flows.abreast import side_by_side
-from bot.flows.github_release import Releases, publish_release
-from bot.flows.prove_release import Proof, SbomMaker, Signer, prove, prove_copied
+from bot.flows.github_release import Releases
+from bot.flows.prove_release import Proof, SbomMaker, Signer, prove, prove_copied, reread
+from bot.flows.release_files import publish_proofs
 from bot.flows.release_observe import Git, Job, Seen, Verifier, observe, platforms_of
 
 _AT_ONCE = 4
@@ -263,19 +263,11 @@ class _Run:
             files=(),
         )
         releases, tell = self.hands.releases, self.hands.tell
-        wanted = replace(wanted, files=_files(proofs, wanted.tag, releases.all()))
-        try:
-            done = publish_release(wanted, releases, tell)
-        except ReleaseError:
-            again = replace(wanted, files=_files(proofs, wanted.tag, releases.all()))
-            if again == wanted:
-                raise
-            wanted, done = again, publish_release(again, releases, tell)  # another run published first
+        at = self.job.places[0].repository
+        done = publish_proofs(wanted, proofs, releases, lambda proofs: reread(job, proofs, at, self.hands), tell)
         self.url = done.url
         locked = ", immutable" if done.immutable else ""
-        self._step(
-            "GitHub Release", f"{done.did or 'published'}, {len(wanted.files)} files{locked}", did=bool(done.did)
-        )
+        self._step("GitHub Release", f"{done.did or 'published'}, {len(proofs)} files{locked}", did=bool(done.did))
         self.is_newest = is_latest(wanted, self.hands.releases.all())
 
     def _held(self, place: Place, tag: Tag, *, patient: bool = False) -> Held:
@@ -285,15 +277,3 @@ class _Run:
     def _step(self, name: str, said: str, *, did: bool = False) -> None:
         self.steps.append(Step(name, said, did))
         self.hands.tell(f"{name}: {said}")
-
-
-def _files(proofs: Sequence[Proof], tag: str, shown: Sequence[Shown]) -> tuple[ReleaseFile, ...]:
-    """What was attested, as files: of several documents the one that the release has already, else the first."""
-    ours = [release for release in shown if release.tag == tag]
-    published = [release for release in ours if not release.draft]
-    there = {asset.digest for release in published or ours for asset in release.assets}
-    files = []
-    for proof in proofs:
-        offered = [ReleaseFile(proof.name, proof.media_type, document) for document in proof.documents]
-        files.append(next((file for file in offered if file.digest in there), offered[0]))
-    return tuple(files)

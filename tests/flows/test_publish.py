@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from bot.adapters.sbom_files import SbomFiles
 from bot.core.release.provenance import read_provenance
 from bot.embedded.images import build_image
 from bot.embedded.server import LoopbackServer
+from bot.flows.publish import publish
 from tests.flows.conftest import TOKEN
-from tests.flows.releases import (
+from tests.flows.release_standins import (
     GATEWAY,
     OURS,
-    PASSWORD,
     PROVENANCE,
     REF,
     REPOSITORY,
@@ -25,17 +26,13 @@ from tests.flows.releases import (
     TAG,
     THEIRS,
     UPSTREAM,
-    Releasing,
     attach,
     lacks,
-    path_of,
-    place,
     proven,
     sboms_of,
     sign_legacy,
-    world,
-    writes_of,
 )
+from tests.flows.releases import PASSWORD, Releasing, path_of, place, world, writes_of
 
 __all__ = ["place", "world"]
 
@@ -417,7 +414,9 @@ def test_a_pin_on_hold_is_not_released(world: Releasing, tmp_path: Path) -> None
 def test_main_that_pins_another_image_by_now_is_a_warning(world: Releasing, tmp_path: Path) -> None:
     repo = world.copy(tmp_path)
     env = (repo.root / "versions.env").read_text()
-    repo.commit("deps: bump", {"versions.env": env.replace("v1.4.1", "v1.5.0").replace(world.digest, f"sha256:{'5' * 64}")})
+    repo.commit(
+        "deps: bump", {"versions.env": env.replace("v1.4.1", "v1.5.0").replace(world.digest, f"sha256:{'5' * 64}")}
+    )
     world.root = repo.root
     done = world.publish()
 
@@ -449,9 +448,6 @@ def test_without_a_repository_nobody_knows_what_to_publish(world: Releasing) -> 
 def test_sboms_that_another_job_made_are_the_ones_that_are_attested(world: Releasing, tmp_path: Path) -> None:
     made = world.write_sboms(tmp_path)
     with world.hands() as (job, hands):
-        from bot.adapters.sbom_files import SbomFiles  # noqa: PLC0415 - as the command does
-        from bot.flows.publish import publish  # noqa: PLC0415 - as above
-
         done = publish(job, replace(hands, sboms=SbomFiles(tmp_path, f"gateway-{TAG}")), dry_run=False)
     files = {asset.name: asset.content for asset in world.on_github.releases[0].assets}
 

@@ -324,3 +324,41 @@ def test_without_another_the_processs_own_counts(monkeypatch: pytest.MonkeyPatch
     actual = read_environment()
 
     assert (actual.github_token, actual.github_repository) == (SECRET, "acme/app")
+
+
+RUN = {"GITHUB_REPOSITORY": "acme/gw", "GITHUB_RUN_ID": "77"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, ""),
+        (RUN, "https://github.com/acme/gw/actions/runs/77"),
+        ({**RUN, "GITHUB_RUN_ATTEMPT": "2"}, "https://github.com/acme/gw/actions/runs/77/attempts/2"),
+        ({**RUN, "GITHUB_RUN_ATTEMPT": "x"}, "https://github.com/acme/gw/actions/runs/77"),
+        ({**RUN, "GITHUB_SERVER_URL": "https://git.example/"}, "https://git.example/acme/gw/actions/runs/77"),
+        ({**RUN, "GITHUB_RUN_ID": "7/../8"}, ""),
+        ({**RUN, "GITHUB_RUN_ID": "7\n"}, ""),
+        ({"GITHUB_RUN_ID": "77"}, ""),
+    ],
+)
+def test_a_run_has_a_page_of_its_own(environ: dict[str, str], expected: str) -> None:
+    assert read_environment(environ).run_url == expected
+
+
+def test_a_page_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="GITHUB_SERVER_URL"):
+        read_environment({"GITHUB_SERVER_URL": "http://git.example"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.3"}, "v1.2.3"),
+        ({"GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "v1.2.3"}, ""),
+        ({"GITHUB_REF_NAME": "v1.2.3"}, ""),
+        ({"GITHUB_REF_TYPE": "tag"}, ""),
+    ],
+)
+def test_a_run_is_for_a_tag_only_where_it_says_so(environ: dict[str, str], expected: str) -> None:
+    assert read_environment(environ).tag == expected

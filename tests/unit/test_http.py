@@ -209,3 +209,27 @@ def test_the_systems_clock_goes_forward_in_utc() -> None:
     assert time.monotonic() - started < 5
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
     assert clock.now().tzinfo is UTC
+
+
+def test_a_redirect_is_an_answer_to_who_only_asks_whether_it_is_there(server: Echo, http: Http) -> None:
+    server.intercept = every(Fault(answer=Response(307, b"", (("Location", "https://elsewhere.example/x"),))))
+    answer = http.head(server.url, {})
+
+    assert (answer.status, answer.headers["location"], len(server.exchanges)) == (307, "https://elsewhere.example/x", 1)
+
+
+def test_a_write_that_says_the_same_each_time_is_sent_again(server: Echo, http: Http) -> None:
+    faults = iter([Fault(answer=Response(503)), Fault(drop=True), Fault(drop=True, performed=True)])
+    server.intercept = lambda _method, _path: next(faults, None)
+    answer = http.again("PUT", f"{server.url}/x", {"Content-Type": "a/b"}, b"the same", max_bytes=100)
+
+    assert (answer.status, answer.body) == (200, b"the same")
+    assert [each.body for each in server.exchanges] == [b"the same"] * 4
+
+
+def test_a_write_that_is_redirected_goes_nowhere(server: Echo, http: Http) -> None:
+    server.intercept = every(Fault(answer=Response(307, b"", (("Location", "http://127.0.0.1:1/x"),))))
+    with pytest.raises(IntegrityError, match="it redirects to http://127"):
+        http.again("PUT", server.url, {}, b"x", max_bytes=100)
+
+    assert len(server.exchanges) == 1

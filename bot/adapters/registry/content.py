@@ -30,6 +30,9 @@ _SLOWEST = 128 * 1024
 """Bytes a second: a blob that comes more slowly for long does not come at all."""
 
 
+CONTINUES = "Nothing that is incomplete was tagged. Run it again: it continues where it stopped."
+
+
 class BlobMissing(ServiceError):
     """A blob that is not there; GHCR has passing 404s on what exists."""
 
@@ -234,5 +237,5 @@ def broken(error: Exception, url: str) -> ServiceError:
     return ServiceError(
         f"no answer: {said}",
         where=shown(url),
-        next_step="Nothing that is incomplete was tagged. Run it again: it continues where it stopped.",
+        next_step=CONTINUES,
     )

@@ -20,7 +20,7 @@ from bot.adapters.connections import Connections
 from bot.adapters.http import ATTEMPTS, Http, Response, shown
 from bot.adapters.registry import headers
 from bot.adapters.registry.access import foreign
-from bot.adapters.registry.content import BlobMissing, Contents, broken
+from bot.adapters.registry.content import CONTINUES, BlobMissing, Contents, broken
 from bot.core.content import Content, Descriptor
 from bot.core.distribution import Login, origin
 from bot.core.reference import Digest, Repository, Tag, digest_of
@@ -97,12 +97,8 @@ class Target(Contents):
         """
         url = f"{self._base}/manifests/{tag or content.digest}"
         response = self._access.through(
-            lambda authorization: self._http.again(
-                "PUT",
-                url,
-                headers("*/*", authorization) | {"Content-Type": content.media_type},
-                content.body,
-                max_bytes=_BYTES,
+            lambda authorization: self._write(
+                "PUT", url, headers("*/*", authorization) | {"Content-Type": content.media_type}, content.body
             )
         )
         if response.status not in {200, _CREATED, _ACCEPTED}:
@@ -124,7 +120,7 @@ class Target(Contents):
         uploads = f"{self._base}/blobs/uploads/"
         same = isinstance(source, Contents) and source.repository.host == self.repository.host
         query = f"?mount={blob.digest}&from={quote(source.repository.path)}" if same else ""
-        begun = self._http.again("POST", uploads + query, headers("*/*", authorization), b"", max_bytes=_BYTES)
+        begun = self._write("POST", uploads + query, headers("*/*", authorization), b"")
         if begun.status == _CREATED and not same:
             raise IntegrityError(
                 "the registry says that it has a blob of which nothing was sent",
@@ -142,6 +138,12 @@ class Target(Contents):
         sent |= {"Content-Length": str(blob.size), "Content-Type": "application/octet-stream"}
         with source.blob(blob) as body:
             return self._put(urlunsplit(parts._replace(query=query)), sent, _proven(body, blob, source.repository))
+
+    def _write(self, method: str, url: str, sent: Mapping[str, str], body: bytes) -> Response:
+        try:
+            return self._http.again(method, url, sent, body, max_bytes=_BYTES)
+        except ServiceError as error:
+            raise ServiceError(error.what, where=error.where, next_step=CONTINUES) from None
 
     def _put(self, url: str, sent: Mapping[str, str], body: Iterator[bytes]) -> _Sent:
         try:
@@ -225,7 +227,7 @@ def _proven(body: Iterator[bytes], blob: Descriptor, source: Repository) -> Iter
         raise ServiceError(
             f"a blob broke off: {left:,} of {blob.size:,} bytes did not come",
             where=f"{source}@{blob.digest}",
-            next_step="Nothing that is incomplete was tagged. Run it again: it continues where it stopped.",
+            next_step=CONTINUES,
         )
     if f"sha256:{hashed.hexdigest()}" != blob.digest:
         raise IntegrityError(

@@ -1,0 +1,339 @@
+"""Copies by digest between two registries: what is unusual and right, and what is hostile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from bot.adapters.connections import Connections
+from bot.adapters.http import Http
+from bot.adapters.registry.content import Contents
+from bot.adapters.registry.pushing import Target
+from bot.core.distribution import Login
+from bot.core.reference import Digest, parse_repository
+from bot.embedded.images import (
+    CONFIG,
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    Content,
+    build_image,
+    platform_of,
+)
+from bot.embedded.registry import EmbeddedRegistry
+from bot.embedded.storage import StoredRepository
+from bot.errors import IntegrityError
+from bot.flows.retag import Copied, copy_attached, copy_image, read_image
+from tests.flows.conftest import TestClock
+from tests.flows.release_standins import LEGACY, STRANGER, attach, lacks, manifest_of, sign_legacy
+from tests.flows.releases import writes_of
+
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+
+@dataclass
+class Pair:
+    """Two registries, and a repository in each."""
+
+    one: EmbeddedRegistry
+    other: EmbeddedRegistry
+    source: Contents
+    target: Target
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def theirs(self) -> StoredRepository:
+        return self.one.repository("up/app")
+
+    @property
+    def ours(self) -> StoredRepository:
+        return self.other.repository("our/app")
+
+    def copy(self, digest: str) -> Copied:
+        index, manifests = read_image(self.source, Digest(digest))
+        return copy_image(self.source, self.target, index, manifests, self.said.append)
+
+    def attached(self, *digests: Digest, must: bool = False) -> tuple[Copied, tuple[str, ...]]:
+        return copy_attached(self.source, self.target, digests, self.said.append, must=must)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    def nobody(_host: str) -> Login | None:
+        return None
+
+    with EmbeddedRegistry() as one, EmbeddedRegistry() as other, Connections({}) as connections:
+        http = Http(connections, TestClock(), lambda _text: None)
+        source = Contents(connections, http, parse_repository(f"{one.host}/up/app"), nobody)
+        target = Target(connections, http, parse_repository(f"{other.host}/our/app"), nobody)
+        yield Pair(one, other, source, target)
+
+
+def put(stored: StoredRepository, manifests: Sequence[tuple[str, Content]], kind: str = INDEX) -> Digest:
+    """An index of these manifests, by their platforms."""
+    for _, manifest in manifests:
+        stored.add_manifest(manifest)
+    entries = [manifest.descriptor(platform=platform_of(platform)) for platform, manifest in manifests]
+    document = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
+    return stored.add_manifest(Content(kind, json.dumps(document).encode()))
+
+
+def manifest(
+    stored: StoredRepository, layers: Sequence[Content], *, config: bytes = b"{}", kind: str = MANIFEST, **more: object
+) -> Content:
+    """A manifest whose config and layers are there."""
+    parts = [Content(CONFIG, config), *layers]
+    for part in parts:
+        stored.add_blob(part.data)
+    head, *rest = (part.descriptor() for part in parts)
+    document = {"schemaVersion": 2, "mediaType": kind, "config": head, "layers": [each | more for each in rest]}
+    return Content(kind, json.dumps(document).encode())
+
+
+def layer(data: bytes = b"one layer") -> Content:
+    return Content(LAYER, data)
+
+
+# --- unusual, and right
+
+
+def test_a_blob_that_both_platforms_share_is_copied_once(pair: Pair) -> None:
+    shared = layer()
+    digest = put(
+        pair.theirs,
+        [
+            ("linux/amd64", manifest(pair.theirs, [shared], config=b"1")),
+            ("linux/arm64", manifest(pair.theirs, [shared], config=b"2")),
+        ],
+    )
+    copied = pair.copy(digest)
+    sent = [each.path for each in writes_of(pair.other) if each.method == "PUT" and shared.digest in each.path]
+
+    assert (copied, len(sent), lacks(pair.ours, digest)) == (Copied(blobs=3, size=11, manifests=3), 1, [])
+
+
+def test_an_empty_blob_is_a_blob(pair: Pair) -> None:
+    digest = put(pair.theirs, [("linux/amd64", manifest(pair.theirs, [layer(b"")]))])
+    pair.copy(digest)
+
+    assert pair.ours.blobs[layer(b"").digest] == b""
+    assert lacks(pair.ours, digest) == []
+
+
+def test_docker_s_own_types_are_copied_as_they_are(pair: Pair) -> None:
+    digest = put(pair.theirs, [("linux/amd64", manifest(pair.theirs, [layer()], kind=DOCKER_MANIFEST))], DOCKER_INDEX)
+    pair.copy(digest)
+
+    assert pair.ours.manifests[digest] == pair.theirs.manifests[digest]
+    assert pair.ours.manifests[digest].media_type == DOCKER_INDEX
+
+
+def test_a_layer_that_may_not_be_handed_on_stays_and_its_addresses_are_never_asked(pair: Pair) -> None:
+    foreign = Content(FOREIGN, b"of somebody")
+    with EmbeddedRegistry() as elsewhere:
+        named = manifest(pair.theirs, [foreign], urls=[f"{elsewhere.url}/x"])
+        digest = put(pair.theirs, [("linux/amd64", named)])
+        pair.ours.add_blob(foreign.data)  # or the embedded registry would not take the manifest
+        pair.one.exchanges.clear()
+        pair.copy(digest)
+
+        assert elsewhere.exchanges == []
+        assert [each.path for each in pair.one.exchanges if foreign.digest in each.path] == []
+
+
+def test_addresses_beside_an_ordinary_layer_are_never_asked_and_the_layer_comes_along(pair: Pair) -> None:
+    with EmbeddedRegistry() as elsewhere:
+        digest = put(pair.theirs, [("linux/amd64", manifest(pair.theirs, [layer()], urls=[f"{elsewhere.url}/x"]))])
+        pair.copy(digest)
+
+        assert elsewhere.exchanges == []
+        assert lacks(pair.ours, digest) == []
+
+
+def test_a_second_copy_sends_nothing(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1", attestations=True)
+    first = pair.copy(digest)
+    pair.other.exchanges.clear()
+    second = pair.copy(digest)
+
+    assert (first.blobs, first.manifests) == (8, 5)
+    assert (second, writes_of(pair.other)) == (Copied(there=8), [])
+    assert str(second) == "0 blobs copied (0 bytes), 8 already there"
+
+
+# --- hostile
+
+
+def bent(change: Callable[[dict[str, list[dict[str, object]]]], object]) -> Callable[[StoredRepository], Digest]:
+    def build(stored: StoredRepository) -> Digest:
+        image = build_image()
+        for blob in image.blobs:
+            stored.add_blob(blob.data)
+        for each in image.manifests:
+            stored.add_manifest(each)
+        document = json.loads(image.index.data)
+        change(document)
+        return stored.add_manifest(Content(INDEX, json.dumps(document).encode()))
+
+    return build
+
+
+def nested(stored: StoredRepository) -> Digest:
+    inner = put(stored, [("linux/amd64", manifest(stored, [layer()]))])
+    entry = stored.manifests[inner].descriptor(
+        platform=platform_of("unknown/unknown"), annotations={"vnd.docker.reference.type": "attestation-manifest"}
+    )
+    good = manifest(stored, [layer()])
+    stored.add_manifest(good)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [good.descriptor(platform=platform_of("linux/amd64")), entry],
+    }
+    return stored.add_manifest(Content(INDEX, json.dumps(document).encode()))
+
+
+def two_sizes(stored: StoredRepository) -> Digest:
+    right = manifest(stored, [layer()])
+    wrong = Content(MANIFEST, right.data.replace(b'"size": 9', b'"size": 8'))
+    assert wrong != right
+    return put(stored, [("linux/amd64", right), ("linux/arm64", wrong)])
+
+
+HOSTILE: dict[str, tuple[Callable[[StoredRepository], Digest], str]] = {
+    "an index in the index": (nested, "is an index itself"),
+    "a manifest of another size": (
+        bent(lambda index: index["manifests"][0].update(size=7)),
+        "bytes, its descriptor says 7",
+    ),
+    "a manifest of no size": (bent(lambda index: index["manifests"][0].update(size="7")), "is no number of bytes"),
+    "a blob of two sizes": (two_sizes, "its size is 9 and 8 bytes"),
+    "a thousand entries": (
+        bent(lambda index: index["manifests"].extend([index["manifests"][0]] * 998)),
+        "it has 1000 entries; no image has more than 200",
+    ),
+    "more than a thousand entries": (
+        bent(lambda index: index["manifests"].extend([index["manifests"][0]] * 999)),
+        "no list of at most 1000",
+    ),
+    "a platform twice": (
+        bent(lambda index: index["manifests"][1].update(platform=index["manifests"][0]["platform"])),
+        "a platform appears twice: linux/amd64",
+    ),
+    "no platform": (bent(lambda index: index["manifests"].clear()), "no entry is an image"),
+    "a manifest that is not there": (
+        bent(lambda index: index["manifests"][0].update(digest=f"sha256:{'0' * 64}")),
+        "the registry does not have it",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_a_hostile_index_is_refused_before_anything_is_written(pair: Pair, how: str) -> None:
+    build, said = HOSTILE[how]
+    digest = build(pair.theirs)
+    with pytest.raises(IntegrityError, match=said):
+        pair.copy(digest)
+
+    assert writes_of(pair.other) == []
+
+
+def test_a_single_manifest_is_no_image_to_release(pair: Pair) -> None:
+    digest = pair.theirs.add_manifest(manifest(pair.theirs, [layer()]))
+    with pytest.raises(IntegrityError, match="single-platform manifest"):
+        read_image(pair.source, digest)
+
+
+# --- what is attached
+
+
+def test_a_signature_tag_that_only_grew_is_brought_up_to_date_and_never_back(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    tag = f"{digest.replace(':', '-')}.sig"
+    sign_legacy(pair.theirs, digest, "one")
+    pair.attached(digest)
+    first = pair.theirs.manifests[pair.theirs.tags[tag]]
+    more = Content(LEGACY, b'{"identity": "two"}')
+    pair.theirs.add_blob(more.data)
+    grown = json.loads(first.data)
+    grown["layers"].append(more.descriptor())
+    both = pair.theirs.add_manifest(Content(MANIFEST, json.dumps(grown).encode()), tag)
+    pair.attached(digest)
+    after_growth = pair.ours.tags[tag]
+    pair.theirs.tags[tag] = first.digest
+    copied, warnings = pair.attached(digest)
+
+    assert (after_growth, pair.ours.tags[tag]) == (both, both)
+    assert (copied, warnings) == (Copied(), ())
+
+
+def test_a_signature_tag_with_something_else_is_left_with_a_warning(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    sign_legacy(pair.theirs, digest, "one")
+    sign_legacy(pair.ours, digest, "another")
+    tag = f"{digest.replace(':', '-')}.sig"
+    before = pair.ours.tags[tag]
+    _, warnings = pair.attached(digest)
+
+    assert pair.ours.tags[tag] == before
+    assert warnings == (
+        f"{pair.other.host}/our/app:{tag} was left: it holds something else than in {pair.one.host}/up/app",
+    )
+
+
+def test_a_signature_tag_that_may_not_be_moved_is_left_with_a_warning(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    sign_legacy(pair.theirs, digest, "one")
+    pair.attached(digest)
+    pair.other.immutable_tags = True
+    tag = f"{digest.replace(':', '-')}.sig"
+    grown = json.loads(pair.theirs.manifests[pair.theirs.tags[tag]].data)
+    grown["layers"].append(grown["layers"][0] | {"annotations": {"a": "b"}})
+    more = Content(LEGACY, b"{}x")
+    pair.theirs.add_blob(more.data)
+    grown["layers"].append(more.descriptor())
+    pair.theirs.add_manifest(Content(MANIFEST, json.dumps(grown).encode()), tag)
+    _, warnings = pair.attached(digest)
+
+    assert len(warnings) == 1
+    assert "was left: the tag may not be moved" in warnings[0]
+
+
+@pytest.mark.parametrize("must", [True, False])
+def test_a_list_of_referrers_in_a_tag_that_may_not_be_moved(pair: Pair, *, must: bool) -> None:
+    """No API for referrers, and immutable tags: what is attached later can be listed nowhere."""
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    pair.other.referrers, pair.other.immutable_tags = False, True
+    attach(pair.theirs, digest, STRANGER)
+    pair.attached(digest)
+    attach(pair.theirs, digest, "another")
+    if must:
+        with pytest.raises(Exception, match="the tag may not be moved") as raised:
+            pair.attached(digest, must=True)
+        assert "let its tags be mutable" in str(getattr(raised.value, "next_step", ""))
+        return
+    _, warnings = pair.attached(digest)
+
+    assert len(warnings) == 1
+    assert "the tag may not be moved" in warnings[0]
+
+
+def test_a_blob_that_is_config_and_layer_at_once_is_sent_once(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    same = Content("application/vnd.oci.empty.v1+json", b"{}")
+    pair.theirs.add_blob(same.data)
+    subject = pair.theirs.manifests[digest].descriptor()
+    pair.theirs.add_manifest(manifest_of([same, same], subject, artifactType="application/example"))
+    copied, warnings = pair.attached(digest)
+
+    assert (copied, warnings) == (Copied(blobs=1, size=2, manifests=1), ())

@@ -1,0 +1,130 @@
+"""What goes through a proxy and what does not, what is sent as a stream, and how a failure reads."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+
+import pytest
+from urllib3.exceptions import HTTPError
+
+from bot.adapters.connections import Connections, why
+from bot.embedded.server import Fault, LoopbackServer, Request, Response
+from bot.errors import UsageError
+
+PASSWORD = "of-the-proxy"  # noqa: S105 - of no secret
+
+
+class Proxy(LoopbackServer):
+    """Answers in the place of whoever is asked."""
+
+    def answer(self, request: Request) -> Response:
+        return Response(200, request.body or b"0123456789", (("X-By", "proxy"),))
+
+
+@pytest.fixture
+def server() -> Iterator[Proxy]:
+    with Proxy() as running:
+        yield running
+
+
+def ask(connections: Connections, url: str, body: Iterator[bytes] | None = None, **headers: str) -> bytes:
+    answer = connections.send("PUT" if body else "GET", url, headers, body, seconds=5)
+    try:
+        return answer.read()
+    finally:
+        answer.close()
+
+
+def test_plain_http_goes_through_the_proxy_with_its_own_password(server: Proxy) -> None:
+    environ = {"http_proxy": f"http://bot:{PASSWORD}@{server.host}"}
+    with Connections(environ) as connections:
+        ask(connections, "http://registry.example/v2/")
+    (exchange,) = server.exchanges
+
+    assert exchange.path == "http://registry.example/v2/"
+    assert exchange.headers["proxy-authorization"] == "Basic " + b64encode(f"bot:{PASSWORD}".encode()).decode()
+    assert "authorization" not in exchange.headers
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_a_proxy_may_be_named_in_any_usual_way_and_without_a_scheme(server: Proxy, name: str) -> None:
+    with Connections({name: server.host}) as connections:
+        ask(connections, "http://registry.example/v2/")
+
+    assert len(server.exchanges) == 1
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_whom_no_proxy_names_is_asked_directly(server: Proxy, name: str) -> None:
+    with Connections({"http_proxy": f"http://{server.host}", name: "other.example,.invalid"}) as connections:
+        with pytest.raises(HTTPError) as raised:
+            ask(connections, "http://registry.invalid/")
+        ask(connections, "http://registry.example/")
+
+    assert [each.path for each in server.exchanges] == ["http://registry.example/"]
+    assert why(raised.value).startswith("its name is not known")
+
+
+def test_loopback_is_asked_directly_whatever_the_proxy(server: Proxy) -> None:
+    with Connections({"all_proxy": "http://127.0.0.1:1"}) as connections:
+        assert ask(connections, f"{server.url}/x") == b"0123456789"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[", "ftp://x"])
+def test_a_proxy_that_is_none_is_refused_without_being_shown(proxy: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        Connections({"https_proxy": proxy.replace("//", f"//bot:{PASSWORD}@")})
+
+    assert PASSWORD not in f"{raised.value}{raised.value.next_step}"
+    assert raised.value.exit_code == 2
+
+
+def test_a_stream_of_a_known_length_is_sent_as_one(server: Proxy) -> None:
+    with Connections({}) as connections:
+        sent = ask(connections, server.url, iter([b"one ", b"two"]), **{"Content-Length": "7"})
+    (exchange,) = server.exchanges
+
+    assert (sent, exchange.headers["content-length"]) == (b"one two", "7")
+    assert "transfer-encoding" not in exchange.headers
+
+
+def test_an_error_of_the_stream_s_own_comes_out_and_leaves_no_half_connection(server: Proxy) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"one "
+        raise LookupError("of its own")
+
+    with Connections({}) as connections:
+        with pytest.raises(LookupError):
+            ask(connections, server.url, broken(), **{"Content-Length": "7"})
+
+        assert ask(connections, f"{server.url}/next") == b"0123456789"
+
+
+def test_a_redirect_is_an_answer_and_nothing_is_followed(server: Proxy) -> None:
+    server.intercept = lambda _method, _path: Fault(answer=Response(307, b"", (("Location", "/elsewhere"),)))
+    with Connections({}) as connections:
+        answer = connections.send("GET", server.url, {}, None, seconds=5)
+        status = answer.status
+        answer.close()
+
+    assert (status, len(server.exchanges)) == (307, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(Fault(drop=True), "the connection broke off"), (Fault(cut=3), "the connection broke off")],
+)
+def test_what_broke_is_said_in_plain_words(server: Proxy, fault: Fault, said: str) -> None:
+    server.intercept = lambda _method, _path: fault
+    with Connections({}) as connections, pytest.raises(HTTPError) as raised:
+        ask(connections, server.url)
+
+    assert why(raised.value).startswith(said)
+
+
+def test_nobody_at_a_port_is_no_connection() -> None:
+    with Connections({}) as connections, pytest.raises(HTTPError) as raised:
+        ask(connections, "http://127.0.0.1:1/")
+
+    assert why(raised.value) == "no connection (Connection refused)"
