@@ -120,7 +120,7 @@ class ReleaseDesk:
             raise UsageError(
                 f"this run is not for the tag {name}, and would sign as another one",
                 where="GITHUB_REF",
-                next_step=f"Start the workflow from the tag (`Use workflow from`: {name}), or run that of its push again.",
+                next_step=f"Start the workflow from the tag (`Use workflow from`: {name}), or run its push's again.",
             )
 
     def sbom_maker(self, job: Job, folder: Path | None) -> SbomMaker:

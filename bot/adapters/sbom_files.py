@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.core.index import NotProven
@@ -19,14 +20,19 @@ class SbomFiles:
         self._folder = folder
         self._stem = stem
 
-    def ready(self) -> None:
-        """Raises UsageError where there is no such folder."""
+    def ready(self, images: Sequence[tuple[Platform, Digest]] = ()) -> None:
+        """Raises UsageError where there is no such folder, and as `sboms` does for each of these images."""
         if not self._folder.is_dir():
             raise self._unusable(self._folder, "there is no such folder")
+        for platform, digest in images:
+            self._of(digest, platform)
 
     def sboms(self, repository: Repository, digest: Digest, platform: Platform) -> Sboms:
         """Both SBOMs of one platform. Raises UsageError for a file that is missing, IntegrityError for another's."""
         del repository  # what they are about is their digest
+        return self._of(digest, platform)
+
+    def _of(self, digest: Digest, platform: Platform) -> Sboms:
         cyclonedx, spdx = (self._read(platform, kind) for kind in KINDS)
         try:
             packages = min(prove_sbom(kind, text, digest) for kind, text in zip(KINDS, (cyclonedx, spdx), strict=True))

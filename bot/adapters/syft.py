@@ -9,7 +9,7 @@ What syft is told, and why:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.adapters.programs import Programs
@@ -37,8 +37,9 @@ class Syft:
         self._programs = programs
         self._validate = validate
 
-    def ready(self) -> None:
-        """Raises UsageError where there is no syft."""
+    def ready(self, images: Sequence[tuple[Platform, Digest]] = ()) -> None:
+        """Raises UsageError where there is no syft, whatever the images are."""
+        del images
         if self._programs.find(_PROGRAM) is None:
             raise UsageError(
                 "syft is not installed, without which no SBOM can be made",

@@ -44,7 +44,9 @@ class Signer(Protocol):
 class SbomMaker(Protocol):
     """syft, or files that it made before."""
 
-    def ready(self) -> None: ...
+    def ready(self, images: Sequence[tuple[Platform, Digest]] = ()) -> None:
+        """Raises where the SBOMs of these images cannot be had, as far as that is known."""
+        ...
 
     def sboms(self, repository: Repository, digest: Digest, platform: Platform) -> Sboms: ...
 

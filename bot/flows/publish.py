@@ -112,6 +112,7 @@ class _Run:
         self.made = hands.rebuild(seen) if hands.rebuild else None
         self.index, self.manifests = (self.made or seen).index, (self.made or seen).manifests
         self.digest = self.index.digest
+        hands.sboms.ready(platforms_of(self.index))
         if self.made:
             self._step("built", f"{self.digest}: the layers of {seen.pin.digest}, none added")
         self.targets = {place.repository: hands.target(place.repository) for place in job.places}
@@ -245,6 +246,7 @@ class _Run:
         released = Released(
             tag=job.tag,
             repository=job.repository,
+            git=job.git,
             image=job.image,
             pin=seen.pin,
             digest=self.index.digest,

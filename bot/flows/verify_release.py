@@ -19,6 +19,7 @@ from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.release.attestation import repeat_attested
 from bot.core.release.chain import Chain
 from bot.core.release.identity import our_identity
+from bot.core.release.notes import clone_command
 from bot.core.release.ours import OurTag, Place, file_stem, places_of
 from bot.core.release.provenance import PREDICATE_TYPE, Provenance, read_provenance
 from bot.core.release.sbom import KINDS, PREDICATE_TYPES, Kind, file_name, prove_sbom
@@ -91,7 +92,7 @@ class _Links:
     def _git(self) -> None:
         name, commit, pin = self.tag.name, self.commit.sha, self.pinned.pin
         self._pass("tag", f"{name} is commit {commit}", f"git ls-remote {self.outside.git} 'refs/tags/{name}*'")
-        repeat = f"gateway-bot -C CHECKOUT-OF-{name} check"
+        repeat = f'd=$(mktemp -d) && {clone_command(self.outside.git, name)} "$d" && gateway-bot -C "$d" check'
         found = drift(self.image, self.pinned.held, pin)
         if found:
             what = f"{found[0].where} holds {found[0].holds}, {self.image.sites[0].file} says {found[0].expected}"
@@ -157,7 +158,8 @@ class _Links:
                 index = f", log index {answer.log_index}" if answer.log_index is not None else ""
                 if answer.format == "legacy":
                     repeat = repeat_command(at, digest, ref, signature, "legacy")
-                self._pass(name, f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}", repeat)
+                said = f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}"
+                self._pass(name, f"{said}{_trust(signature)}", repeat)
             case NotSigned(reason):
                 self._fail(name, reason, repeat)
             case Unanswered():
@@ -321,3 +323,9 @@ class _Links:
 
     def _unknown(self, name: str, error: BotError, repeat: str) -> None:
         self.found.append(Unanswered.by(error).gate(name, repeat))
+
+
+def _trust(signature: Signature) -> str:
+    """Whom one trusts, where it is not the public Sigstore: the repository that was named, and nobody else."""
+    file = signature.trusted_root
+    return f"; believed because the repository's own {file} says so, not the public Sigstore" if file else ""

@@ -256,7 +256,7 @@ class FakeSyft:
         self.made: list[str] = []
         self._number = itertools.count(1)
 
-    def ready(self) -> None: ...
+    def ready(self, images: object = ()) -> None: ...
 
     def sboms(self, repository: Repository, digest: Digest, platform: Platform) -> Sboms:
         self.made.append(f"{repository}@{digest} {platform}")

@@ -337,3 +337,17 @@ def test_a_blob_that_is_config_and_layer_at_once_is_sent_once(pair: Pair) -> Non
     copied, warnings = pair.attached(digest)
 
     assert (copied, warnings) == (Copied(blobs=1, size=2, manifests=1), ())
+
+
+def test_a_manifest_that_a_target_kept_half_is_put_again(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    whole = dict(pair.ours.manifests)
+    for name, manifest in whole.items():
+        pair.ours.manifests[name] = Content(manifest.media_type, manifest.data[:100])
+
+    pair.copy(digest)
+
+    assert {name: found.data for name, found in pair.ours.manifests.items() if name in whole} == {
+        name: found.data for name, found in whole.items()
+    }

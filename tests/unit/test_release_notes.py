@@ -15,6 +15,7 @@ THEIRS = Signature("https://token.example", "https://github.com/up/app/.github/w
 RELEASED = Released(
     tag=our_tag("v1.2.3"),
     repository="acme/gw",
+    git="https://github.com/acme/gw",
     image=replace(IMAGE, signature=THEIRS),
     pin=pin("v1.4.1", NEW),
     digest=NEW,
@@ -84,3 +85,11 @@ def test_a_legacy_signature_of_upstream_is_asked_for_as_one() -> None:
 
 def test_without_a_signature_of_upstream_there_is_none_to_verify() -> None:
     assert len(verify_commands(replace(RELEASED, image=IMAGE))) == 3
+
+
+def test_the_trusted_root_of_a_private_sigstore_is_fetched_before_it_is_used() -> None:
+    first, *rest = verify_commands(replace(RELEASED, ours=replace(OURS, trusted_root="sigstore/root.json")))
+
+    assert first == 'cd "$(mktemp -d)" && git clone --quiet --depth 1 --branch v1.2.3 https://github.com/acme/gw .'
+    assert "--trusted-root sigstore/root.json" in rest[0]
+    assert len(rest) == len(verify_commands(RELEASED))

@@ -80,7 +80,9 @@ class Target(Contents):
             if answer.status == _CREATED:
                 self._took(answer, blob.digest)
                 return "mounted" if answer.is_mounted else "copied"
-            if answer.status not in _PASSING or attempt + 1 == ATTEMPTS:
+            # a token may end between the request that begins an upload and the one that ends it
+            passes = answer.status in _PASSING or (answer.status == _UNAUTHORIZED and answer.is_begun)
+            if not passes or attempt + 1 == ATTEMPTS:
                 raise self._refused(answer)
             self._http.pause(attempt, f"{answer.url}: HTTP {answer.status}, attempt {attempt + 1} of {ATTEMPTS}")
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
@@ -154,7 +156,7 @@ class Target(Contents):
                 answer.close()
         except (HTTPError, ValueError) as error:
             raise broken(error, url) from None
-        return _Sent(shown(url), answer.status, answer.headers, text)
+        return _Sent(shown(url), answer.status, answer.headers, text, is_begun=True)
 
     def _refused(self, response: Response, tag: Tag | None = None) -> BotError:
         said, lacks = _said(response.body)
@@ -189,6 +191,8 @@ class _Sent(Response, frozen=True):
     """The end of a blob's way."""
 
     is_mounted: bool = False
+    is_begun: bool = False
+    """Whether the registry had let the upload begin."""
 
 
 class _Made:

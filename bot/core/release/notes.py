@@ -20,6 +20,8 @@ class Released(msgspec.Struct, frozen=True):
 
     tag: OurTag
     repository: str
+    git: str
+    """The repository's page: https://github.com/OWNER/NAME."""
     image: Image
     pin: Pin
     digest: Digest
@@ -66,7 +68,11 @@ def verify_commands(released: Released) -> tuple[str, ...]:
     """Commands that prove our signature, the SBOMs and upstream's signature."""
     place = released.places[0].repository
     tag = Ref(released.tag.name)
-    commands = [repeat_command(place, released.digest, tag, released.ours)]
+    signatures = (released.ours, released.image.signature)
+    # the trusted root of a private Sigstore is a file of the repository
+    is_private = any(signature is not None and signature.trusted_root for signature in signatures)
+    commands = [f'cd "$(mktemp -d)" && {clone_command(released.git, tag)} .'] if is_private else []
+    commands.append(repeat_command(place, released.digest, tag, released.ours))
     commands += [
         repeat_attested(place, digest, PREDICATE_TYPES[kind], released.ours)
         for _, digest in released.platforms[:1]
@@ -77,6 +83,11 @@ def verify_commands(released: Released) -> tuple[str, ...]:
         pin = released.pin
         commands.append(repeat_command(released.image.repository, pin.digest, pin.ref, signature, released.form))
     return tuple(commands)
+
+
+def clone_command(git: str, tag: str) -> str:
+    """The beginning of a command that gets the repository as it is at a tag; the folder is still to be named."""
+    return f"git clone --quiet --depth 1 --branch {tag} {git}"
 
 
 def _block(lines: Sequence[str]) -> list[str]:
