@@ -89,7 +89,10 @@ class Runner:
             actions.set_variables(Path(path), variables)
         except ValueError as error:
             raise UsageError(
-                str(error), where="keys", next_step="Give the key another name, in gateway-bot.toml and its file."
+                str(error),
+                where="keys",
+                next_step="Give the key a name in capitals that ends with _REF, _VERSION, _DIGEST, _IMAGE or _TAG, in "
+                "gateway-bot.toml and its file.",
             ) from None
         except OSError as error:
             raise UsageError(

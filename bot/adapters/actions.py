@@ -12,13 +12,10 @@ from bot.core.text import no_command
 MAX_SUMMARY = 1024 * 1024
 """Bytes; GitHub drops a step's summary that is larger."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_POWERFUL = re.compile(
-    r"(?:PATH|ENV|HOME|SHELL|IFS|CI|NODE_OPTIONS|PYTHON.*|PERL.*|RUBY.*|BASH_.*|LD_.*|DYLD_.*|GIT_.*|SSH_.*|GITHUB_.*"
-    r"|RUNNER_.*|ACTIONS_.*|INPUT_.*|DOCKER_.*|AWS_.*|SIGSTORE_.*|COSIGN_.*|GATEWAY_BOT_.*|.*_PROXY|SSL_.*)\Z",
-    re.IGNORECASE,
-)
-"""What shells, loaders, interpreters, the runner or the programs of a release obey."""
+_NAME = re.compile(r"(?:[A-Z][A-Z0-9]*_)*(?:REF|VERSION|DIGEST|IMAGE|TAG)")
+"""What a key of a pin is called. Everything else some program may obey: OPENSSL_CONF makes it load code."""
+
+_RUNNERS = re.compile(r"(?:GITHUB|RUNNER|ACTIONS|INPUT|GATEWAY_BOT|AWS|DOCKER|GIT|PIP|NODE|PYTHON)_")
 
 
 def annotation(level: Literal["error", "warning", "notice"], title: str, text: str) -> str:
@@ -46,7 +43,7 @@ def set_outputs(path: Path, outputs: Mapping[str, str]) -> None:
 def set_variables(path: Path, variables: Mapping[str, str]) -> None:
     """Variables of the steps that follow, one by one. Raises ValueError for a name that would change a program."""
     for name, value in variables.items():
-        if not _NAME.fullmatch(name) or _POWERFUL.match(name) or not (value.isascii() and value.isprintable()):
+        if not _NAME.fullmatch(name) or _RUNNERS.match(name) or not (value.isascii() and value.isprintable()):
             raise ValueError(f"{name} may not be set for all steps that follow")
     with path.open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={value}\n" for name, value in variables.items())

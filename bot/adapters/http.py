@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -26,6 +27,7 @@ PATIENCE_SECONDS = 20.0
 """Without a byte."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 64 * 1024
+_T = TypeVar("_T")
 _FORM = "application/x-www-form-urlencoded"
 # one layer of gzip at most: what comes out of a chunk of it stays small
 _HEADERS = {"User-Agent": f"gateway-bot/{__version__}", "Accept-Encoding": "gzip", "Accept": "*/*"}
@@ -89,6 +91,13 @@ class Http:
             return self._in_time(_request(method, url, headers, content), shown(url), max_bytes)
         except HTTPError as error:
             raise self._gave_up(why(error), shown(url)) from None
+
+    def within(self, seconds: float, work: Callable[[], _T], url: str) -> _T:
+        """What `work` brings in that time, however slowly it comes byte by byte. Raises ServiceError."""
+        try:
+            return beside(work).result(timeout=seconds)
+        except TimeoutError:
+            raise self._gave_up("the answer came too slowly", shown(url)) from None
 
     def pause(self, attempt: int, reason: str) -> None:
         """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""

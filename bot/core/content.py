@@ -24,6 +24,10 @@ class Denied(ServiceError):
     """A repository that whoever asks may not read."""
 
 
+class NotTaken(ServiceError):
+    """What a repository does not take, and will not take the next time either."""
+
+
 class Descriptor(msgspec.Struct, frozen=True):
     """A piece of content by its digest and its size in bytes."""
 

@@ -23,6 +23,7 @@ from bot.core.versions import Ref
 from bot.errors import BotError, IntegrityError, ReleaseError, ServiceError, UsageError
 from bot.flows import retag
 from bot.flows.abreast import side_by_side
+from bot.flows.attach import copy_attached
 from bot.flows.github_release import Releases
 from bot.flows.prove_release import Proof, SbomMaker, Signer, prove, prove_copied, reread
 from bot.flows.release_files import publish_proofs
@@ -174,7 +175,7 @@ class _Run:
             self._attach(hands.source, target, "upstream's signatures and attestations", must=False)
 
     def _attach(self, source: retag.Source, target: Target, what: str, *, must: bool) -> None:
-        copied, warnings = retag.copy_attached(source, target, self.subjects, self.hands.tell, must=must)
+        copied, warnings = copy_attached(source, target, self.subjects, self.hands.tell, must=must)
         self.warnings += warnings
         self._step(f"{what} in {target.repository}", f"{copied.manifests} brought", did=bool(copied.manifests))
 

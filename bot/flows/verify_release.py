@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.core.content import Content, Denied
-from bot.core.gates import Gate, Unanswered
+from bot.core.gates import Unanswered
 from bot.core.index import NotProven
 from bot.core.model import Platform, Signature
 from bot.core.pins.sites import drift
@@ -17,7 +17,7 @@ from bot.core.plan import Pinned
 from bot.core.proposal.shown import Commit
 from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.release.attestation import repeat_attested
-from bot.core.release.chain import Chain
+from bot.core.release.chain import Chain, Links
 from bot.core.release.identity import our_identity
 from bot.core.release.notes import clone_command
 from bot.core.release.ours import OurTag, Place, file_stem, places_of
@@ -29,8 +29,6 @@ from bot.errors import BotError, ReleaseError
 from bot.flows.outside import Outside, Read, read_at
 from bot.flows.release_observe import platforms_of
 from bot.flows.retag import read_image
-
-_WRONG = "Do not use this release: ask its maintainers what happened."
 
 
 def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
@@ -71,7 +69,7 @@ class _Links:
         """The place that the image was read from: where its attestations are asked for."""
         self.stem = file_stem(places, tag)
         self.denied: dict[Repository, Denied] = {}
-        self.found: list[Gate] = []
+        self.links = Links()
 
     @property
     def is_copy(self) -> bool:
@@ -91,14 +89,14 @@ class _Links:
 
     def _git(self) -> None:
         name, commit, pin = self.tag.name, self.commit.sha, self.pinned.pin
-        self._pass("tag", f"{name} is commit {commit}", f"git ls-remote {self.outside.git} 'refs/tags/{name}*'")
+        self.links.passes("tag", f"{name} is commit {commit}", f"git ls-remote {self.outside.git} 'refs/tags/{name}*'")
         repeat = f'd=$(mktemp -d) && {clone_command(self.outside.git, name)} "$d" && gateway-bot -C "$d" check'
         found = drift(self.image, self.pinned.held, pin)
         if found:
             what = f"{found[0].where} holds {found[0].holds}, {self.image.sites[0].file} says {found[0].expected}"
-            self._fail("pin", what, repeat, exit_code=3)
+            self.links.fails("pin", what, repeat, exit_code=3)
         else:
-            self._pass("pin", f"{self.image.sites[0].file} pins {pin.ref} at {pin.digest}", repeat)
+            self.links.passes("pin", f"{self.image.sites[0].file} pins {pin.ref} at {pin.digest}", repeat)
 
     def _image(self) -> Content | None:
         """The release's index, from the first place whose tags all name it; every place is looked at."""
@@ -111,9 +109,9 @@ class _Links:
         for repository, error in self.denied.items():
             name, repeat = str(repository), f"gateway-bot resolve {repository}:{self.tag.name}"
             if index is None:
-                self._unknown(name, error, repeat)
+                self.links.unknown(name, error, repeat)
             else:
-                self._warn(name, f"{error.what}: it is not open to you, so nothing of it was compared", repeat)
+                self.links.warns(name, f"{error.what}: it is not open to you, so nothing of it was compared", repeat)
         return index
 
     def _tag(self, repository: Repository, tag: Tag, index: Content | None) -> Content | None:
@@ -123,20 +121,20 @@ class _Links:
         try:
             found = source.manifest(tag, patient=True)
             if found is None:
-                self._fail(name, "it is not there", repeat, exit_code=8)
+                self.links.fails(name, "it is not there", repeat, exit_code=8)
                 return None
             wanted = self.pinned.pin.digest if self.is_copy else (index or found).digest
             if found.digest != wanted:
-                self._fail(name, f"it is {found.digest}, not {wanted}", repeat)
+                self.links.fails(name, f"it is {found.digest}, not {wanted}", repeat)
                 return None
             whole, _ = read_image(source, found.digest)
         except Denied as error:
             self.denied[repository] = error
             return None
         except BotError as error:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
             return None
-        self._pass(name, f"{whole.digest}{', as pinned' if self.is_copy else ''}", repeat)
+        self.links.passes(name, f"{whole.digest}{', as pinned' if self.is_copy else ''}", repeat)
         return whole
 
     def _signatures(self, index: Content) -> None:
@@ -151,7 +149,7 @@ class _Links:
         try:
             answer = self.outside.verifier.verify(at, digest, ref, signature)
         except BotError as error:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
             return
         match answer:
             case Signed():
@@ -159,11 +157,11 @@ class _Links:
                 if answer.format == "legacy":
                     repeat = repeat_command(at, digest, ref, signature, "legacy")
                 said = f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}"
-                self._pass(name, f"{said}{_trust(signature)}", repeat)
+                self.links.passes(name, f"{said}{_trust(signature)}", repeat)
             case NotSigned(reason):
-                self._fail(name, reason, repeat)
+                self.links.fails(name, reason, repeat)
             case Unanswered():
-                self.found.append(answer.gate(name, repeat))
+                self.links.found.append(answer.gate(name, repeat))
 
     def _provenance(self, index: Content) -> bytes | None:
         """The provenance, if it says what the repository and the registries say."""
@@ -176,10 +174,10 @@ class _Links:
                 continue
             if self._is_this(said, index):
                 signed = f", whose signature by {said.signature.identity} it verified" if said.signature else ""
-                self._pass(name, f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}", repeat)
+                self.links.passes(name, f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}", repeat)
                 return predicate
-        if not self._has(name):
-            self._fail(name, "no provenance that we attested is about this tag, commit, pin and image", repeat)
+        if not self.links.has(name):
+            self.links.fails(name, "no provenance that we attested is about this tag, commit, pin and image", repeat)
         return None
 
     def _is_this(self, said: Provenance, index: Content) -> bool:
@@ -212,22 +210,22 @@ class _Links:
             except NotProven:
                 continue
         if found:
-            self._pass(name, f"attested of {digest}, {packages} packages", repeat)
-        elif not self._has(name):
-            self._fail(name, f"none that we attested is about {digest}", repeat)
+            self.links.passes(name, f"attested of {digest}, {packages} packages", repeat)
+        elif not self.links.has(name):
+            self.links.fails(name, f"none that we attested is about {digest}", repeat)
         return tuple(found)
 
     def _attested(self, name: str, digest: Digest, kind: str, repeat: str) -> tuple[bytes, ...]:
         try:
             answer = self.outside.signer.attestations(self.home, digest, kind, self.ours)
         except BotError as error:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
             return ()
         if isinstance(answer, NotSigned):
-            self._fail(name, answer.reason, repeat)
+            self.links.fails(name, answer.reason, repeat)
             return ()
         if isinstance(answer, Unanswered):
-            self.found.append(answer.gate(name, repeat))
+            self.links.found.append(answer.gate(name, repeat))
             return ()
         return tuple(statement.predicate for statement in answer)
 
@@ -240,23 +238,23 @@ class _Links:
                 (each for each in self.outside.releases() if each.tag == self.tag.name and not each.draft), None
             )
         except BotError as error:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
             return
         if shown is None:
-            self._fail(name, "it is not published", repeat, exit_code=8)
+            self.links.fails(name, "it is not published", repeat, exit_code=8)
             return
         wanted = dict(documents) | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
         for file, contents in wanted.items():
             asset = shown.asset(file)
             if asset is None:
-                self._fail(file, "it is not among the files of the GitHub Release", repeat)
+                self.links.fails(file, "it is not among the files of the GitHub Release", repeat)
             elif asset.digest is None:
-                self._warn(file, "GitHub does not say its digest, so it was not compared", repeat)
+                self.links.warns(file, "GitHub does not say its digest, so it was not compared", repeat)
             elif asset.digest not in {digest_of(content) for content in contents}:
-                self._fail(file, f"it is {asset.digest}, which is not what was attested", repeat)
-        if not any(self._has(file) for file in wanted):
+                self.links.fails(file, f"it is {asset.digest}, which is not what was attested", repeat)
+        if not any(self.links.has(file) for file in wanted):
             locked = ", immutable" if shown.immutable else ""
-            self._pass(name, f"published{locked}, its {len(wanted)} files are what was attested", repeat)
+            self.links.passes(name, f"published{locked}, its {len(wanted)} files are what was attested", repeat)
 
     def _upstream(self, index: Content | None) -> None:
         pin, repository = self.pinned.pin, self.image.repository
@@ -268,12 +266,12 @@ class _Links:
         else:
             if index is not None and not self.is_copy:
                 self._layers(index, found, manifests)
-            self._pass(name, f"{repository} serves {found.digest}", repeat)
+            self.links.passes(name, f"{repository} serves {found.digest}", repeat)
         signature = self.image.signature
         if signature is None:
-            self._warn("upstream's signature", "the settings at the tag do not say who must have signed it", "")
+            self.links.warns("upstream's signature", "the settings at the tag do not say who must have signed it", "")
             return
-        at = repository if not self._refused(name) else self.home
+        at = repository if not self.links.doubts(name) else self.home
         repeat = repeat_command(at, pin.digest, pin.ref, signature)
         self._signature("upstream's signature", at, pin.digest, pin.ref, signature, repeat)
 
@@ -281,9 +279,9 @@ class _Links:
         """Upstream may have removed what we still serve; then it is our copy that its signature is asked of."""
         name = "upstream's image"
         if error.exit_code == 5 and self.is_copy:  # noqa: PLR2004 - IntegrityError's
-            self._warn(name, f"{error.what}; our copy is the same, by its digest", repeat)
+            self.links.warns(name, f"{error.what}; our copy is the same, by its digest", repeat)
         else:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
 
     def _layers(self, index: Content, upstream: Content, manifests: Sequence[Content]) -> None:
         """In build mode the image is another one: the layers of each platform are upstream's, all and in order."""
@@ -292,40 +290,16 @@ class _Links:
         try:
             _, ours = read_image(self.outside.registry(self.home), index.digest)
         except BotError as error:
-            self._unknown(name, error, repeat)
+            self.links.unknown(name, error, repeat)
             return
         theirs = {manifest.digest: manifest for manifest in manifests}
         own = {manifest.digest: manifest for manifest in ours}
         if [platform for platform, _ in platforms_of(index)] != [platform for platform, _ in platforms_of(upstream)]:
-            self._fail(name, "it has other platforms than upstream's image", repeat)
+            self.links.fails(name, "it has other platforms than upstream's image", repeat)
             return
         for (platform, mine), (_, base) in zip(platforms_of(index), platforms_of(upstream), strict=True):
             layers = [blob.digest for blob in own[mine].blobs[1:]], [blob.digest for blob in theirs[base].blobs[1:]]
             if layers[0] != layers[1]:
-                self._fail(name, f"those of {platform} are not upstream's", repeat)
+                self.links.fails(name, f"those of {platform} are not upstream's", repeat)
                 return
-        self._pass(name, "those of every platform are upstream's, none added", repeat)
-
-    def _has(self, name: str) -> bool:
-        return any(gate.name == name for gate in self.found)
-
-    def _refused(self, name: str) -> bool:
-        return any(gate.name == name and gate.verdict != "pass" for gate in self.found)
-
-    def _pass(self, name: str, said: str, repeat: str) -> None:
-        self.found.append(Gate(name, "pass", said, repeat))
-
-    def _warn(self, name: str, said: str, repeat: str) -> None:
-        self.found.append(Gate(name, "warn", said, repeat))
-
-    def _fail(self, name: str, said: str, repeat: str, exit_code: int = 5) -> None:
-        self.found.append(Gate(name, "fail", said, repeat, exit_code, _WRONG))
-
-    def _unknown(self, name: str, error: BotError, repeat: str) -> None:
-        self.found.append(Unanswered.by(error).gate(name, repeat))
-
-
-def _trust(signature: Signature) -> str:
-    """Whom one trusts, where it is not the public Sigstore: the repository that was named, and nobody else."""
-    file = signature.trusted_root
-    return f"; believed because the repository's own {file} says so, not the public Sigstore" if file else ""
+        self.links.passes(name, "those of every platform are upstream's, none added", repeat)

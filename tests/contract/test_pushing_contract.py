@@ -17,7 +17,8 @@ from bot.core.reference import Digest, Tag, digest_of, parse_repository
 from bot.embedded.images import INDEX, Content, MultiPlatformImage, build_image
 from bot.embedded.registry import EmbeddedRegistry
 from bot.errors import IntegrityError
-from bot.flows.retag import Copied, copy_attached, copy_image, read_image
+from bot.flows.attach import copy_attached
+from bot.flows.retag import Copied, copy_image, read_image
 from tests.contract.under_test import RegistryUnderTest
 from tests.flows.conftest import TestClock
 from tests.flows.release_standins import STRANGER, attach, sign_legacy

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from bot.adapters.connections import Connections
-from bot.adapters.http import Http
-from bot.adapters.registry.content import Contents
-from bot.adapters.registry.pushing import Target
-from bot.core.distribution import Login
-from bot.core.reference import Digest, parse_repository
+from bot.core.reference import Digest
 from bot.embedded.images import (
     CONFIG,
     DOCKER_INDEX,
@@ -28,50 +22,14 @@ from bot.embedded.images import (
 from bot.embedded.registry import EmbeddedRegistry
 from bot.embedded.storage import StoredRepository
 from bot.errors import IntegrityError
-from bot.flows.retag import Copied, copy_attached, copy_image, read_image
-from tests.flows.conftest import TestClock
-from tests.flows.release_standins import LEGACY, STRANGER, attach, lacks, manifest_of, sign_legacy
+from bot.flows.retag import Copied, read_image
+from tests.flows.pair import Pair, pair
+from tests.flows.release_standins import lacks, manifest_of
 from tests.flows.releases import writes_of
 
+__all__ = ["pair"]
+
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
-
-
-@dataclass
-class Pair:
-    """Two registries, and a repository in each."""
-
-    one: EmbeddedRegistry
-    other: EmbeddedRegistry
-    source: Contents
-    target: Target
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def theirs(self) -> StoredRepository:
-        return self.one.repository("up/app")
-
-    @property
-    def ours(self) -> StoredRepository:
-        return self.other.repository("our/app")
-
-    def copy(self, digest: str) -> Copied:
-        index, manifests = read_image(self.source, Digest(digest))
-        return copy_image(self.source, self.target, index, manifests, self.said.append)
-
-    def attached(self, *digests: Digest, must: bool = False) -> tuple[Copied, tuple[str, ...]]:
-        return copy_attached(self.source, self.target, digests, self.said.append, must=must)
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    def nobody(_host: str) -> Login | None:
-        return None
-
-    with EmbeddedRegistry() as one, EmbeddedRegistry() as other, Connections({}) as connections:
-        http = Http(connections, TestClock(), lambda _text: None)
-        source = Contents(connections, http, parse_repository(f"{one.host}/up/app"), nobody)
-        target = Target(connections, http, parse_repository(f"{other.host}/our/app"), nobody)
-        yield Pair(one, other, source, target)
 
 
 def put(stored: StoredRepository, manifests: Sequence[tuple[str, Content]], kind: str = INDEX) -> Digest:
@@ -247,84 +205,6 @@ def test_a_single_manifest_is_no_image_to_release(pair: Pair) -> None:
     digest = pair.theirs.add_manifest(manifest(pair.theirs, [layer()]))
     with pytest.raises(IntegrityError, match="single-platform manifest"):
         read_image(pair.source, digest)
-
-
-# --- what is attached
-
-
-def test_a_signature_tag_that_only_grew_is_brought_up_to_date_and_never_back(pair: Pair) -> None:
-    digest = pair.one.push_image("up/app", "v1")
-    pair.copy(digest)
-    tag = f"{digest.replace(':', '-')}.sig"
-    sign_legacy(pair.theirs, digest, "one")
-    pair.attached(digest)
-    first = pair.theirs.manifests[pair.theirs.tags[tag]]
-    more = Content(LEGACY, b'{"identity": "two"}')
-    pair.theirs.add_blob(more.data)
-    grown = json.loads(first.data)
-    grown["layers"].append(more.descriptor())
-    both = pair.theirs.add_manifest(Content(MANIFEST, json.dumps(grown).encode()), tag)
-    pair.attached(digest)
-    after_growth = pair.ours.tags[tag]
-    pair.theirs.tags[tag] = first.digest
-    copied, warnings = pair.attached(digest)
-
-    assert (after_growth, pair.ours.tags[tag]) == (both, both)
-    assert (copied, warnings) == (Copied(), ())
-
-
-def test_a_signature_tag_with_something_else_is_left_with_a_warning(pair: Pair) -> None:
-    digest = pair.one.push_image("up/app", "v1")
-    pair.copy(digest)
-    sign_legacy(pair.theirs, digest, "one")
-    sign_legacy(pair.ours, digest, "another")
-    tag = f"{digest.replace(':', '-')}.sig"
-    before = pair.ours.tags[tag]
-    _, warnings = pair.attached(digest)
-
-    assert pair.ours.tags[tag] == before
-    assert warnings == (
-        f"{pair.other.host}/our/app:{tag} was left: it holds something else than in {pair.one.host}/up/app",
-    )
-
-
-def test_a_signature_tag_that_may_not_be_moved_is_left_with_a_warning(pair: Pair) -> None:
-    digest = pair.one.push_image("up/app", "v1")
-    pair.copy(digest)
-    sign_legacy(pair.theirs, digest, "one")
-    pair.attached(digest)
-    pair.other.immutable_tags = True
-    tag = f"{digest.replace(':', '-')}.sig"
-    grown = json.loads(pair.theirs.manifests[pair.theirs.tags[tag]].data)
-    grown["layers"].append(grown["layers"][0] | {"annotations": {"a": "b"}})
-    more = Content(LEGACY, b"{}x")
-    pair.theirs.add_blob(more.data)
-    grown["layers"].append(more.descriptor())
-    pair.theirs.add_manifest(Content(MANIFEST, json.dumps(grown).encode()), tag)
-    _, warnings = pair.attached(digest)
-
-    assert len(warnings) == 1
-    assert "was left: the tag may not be moved" in warnings[0]
-
-
-@pytest.mark.parametrize("must", [True, False])
-def test_a_list_of_referrers_in_a_tag_that_may_not_be_moved(pair: Pair, *, must: bool) -> None:
-    """No API for referrers, and immutable tags: what is attached later can be listed nowhere."""
-    digest = pair.one.push_image("up/app", "v1")
-    pair.copy(digest)
-    pair.other.referrers, pair.other.immutable_tags = False, True
-    attach(pair.theirs, digest, STRANGER)
-    pair.attached(digest)
-    attach(pair.theirs, digest, "another")
-    if must:
-        with pytest.raises(Exception, match="the tag may not be moved") as raised:
-            pair.attached(digest, must=True)
-        assert "let its tags be mutable" in str(getattr(raised.value, "next_step", ""))
-        return
-    _, warnings = pair.attached(digest)
-
-    assert len(warnings) == 1
-    assert "the tag may not be moved" in warnings[0]
 
 
 def test_a_blob_that_is_config_and_layer_at_once_is_sent_once(pair: Pair) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -26,6 +27,7 @@ from bot.errors import IntegrityError, ServiceError
 _OK, _NOT_FOUND = 200, 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS, _MAX_PAGES = 5, 20
+_BEGINS_SECONDS = 3 * PATIENCE_SECONDS
 _SLOWEST = 128 * 1024
 """Bytes a second: a blob that comes more slowly for long does not come at all."""
 
@@ -159,9 +161,7 @@ class Contents:
         """The beginning of a blob; where it is kept elsewhere, from there, where no credential is sent."""
         for _ in range(_MAX_REDIRECTS):
             try:
-                response = self._connections.send(
-                    "GET", url, headers("*/*", authorization), None, seconds=PATIENCE_SECONDS
-                )
+                response = self._http.within(_BEGINS_SECONDS, partial(self._begin, url, authorization), url)
             except (HTTPError, ValueError) as error:
                 raise broken(error, url) from None
             if response.status == _OK:
@@ -169,7 +169,7 @@ class Contents:
             response.close()
             if response.status not in _REDIRECTS:
                 return _Opened(url, response.status, response.headers)
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = joined(url, response.headers.get("Location", ""))
             if not self._is_fine(target):
                 opened = _Opened(url, response.status, response.headers)
                 raise foreign(opened, f"it keeps a blob at {shown(target)[:200]!r}")
@@ -181,6 +181,9 @@ class Contents:
             where=shown(url),
             next_step="Nothing was decided. Run it again; if it stays so, tell the registry's owner.",
         )
+
+    def _begin(self, url: str, authorization: str) -> BaseHTTPResponse:
+        return self._connections.send("GET", url, headers("*/*", authorization), None, seconds=PATIENCE_SECONDS)
 
     def _is_fine(self, target: str) -> bool:
         """Blobs are kept elsewhere by many, over HTTPS; only a registry on loopback may lead to loopback."""
@@ -196,7 +199,7 @@ class Contents:
     def _parts(self, response: BaseHTTPResponse, blob: Descriptor, url: str) -> Iterator[bytes]:
         """Raises ServiceError where it comes too slowly or breaks off, IntegrityError where it is too long."""
         clock = self._http.clock
-        ends = clock.monotonic() + 3 * PATIENCE_SECONDS + blob.size / _SLOWEST
+        ends = clock.monotonic() + seconds_for(blob)
         left = blob.size
         try:
             while part := response.read1(CHUNK):
@@ -226,9 +229,22 @@ class _Opened(msgspec.Struct, frozen=True):
         return Response(shown(self.url), self.status, self.headers, b"")
 
 
+def joined(url: str, location: str) -> str:
+    """Where an answer leads to; what is no address leads nowhere."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
+
+
 def fallback_tag(digest: Digest) -> Tag:
     """The tag that holds the list of referrers where a registry has no API for it."""
     return Tag(digest.replace(":", "-"))
+
+
+def seconds_for(blob: Descriptor) -> float:
+    """How long a blob may take on its way."""
+    return 3 * PATIENCE_SECONDS + blob.size / _SLOWEST
 
 
 def broken(error: Exception, url: str) -> ServiceError:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Literal, Protocol
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from urllib3.exceptions import HTTPError
@@ -20,8 +21,8 @@ from bot.adapters.connections import Connections
 from bot.adapters.http import ATTEMPTS, Http, Response, shown
 from bot.adapters.registry import headers
 from bot.adapters.registry.access import foreign
-from bot.adapters.registry.content import CONTINUES, BlobMissing, Contents, broken
-from bot.core.content import Content, Descriptor
+from bot.adapters.registry.content import CONTINUES, BlobMissing, Contents, broken, joined, seconds_for
+from bot.core.content import Content, Descriptor, NotTaken
 from bot.core.distribution import Login, origin
 from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.text import plain
@@ -131,7 +132,7 @@ class Target(Contents):
             )
         if begun.status != _ACCEPTED:
             return _Sent(begun.url, begun.status, begun.headers, begun.body, is_mounted=True)
-        place = urljoin(uploads, begun.headers.get("Location", ""))
+        place = joined(uploads, begun.headers.get("Location", ""))
         if not _same_origin(place, uploads):
             raise foreign(begun, f"it takes blobs at {shown(place)[:200]!r}")
         parts = urlsplit(place)
@@ -139,7 +140,9 @@ class Target(Contents):
         sent = headers("*/*", authorization)
         sent |= {"Content-Length": str(blob.size), "Content-Type": "application/octet-stream"}
         with source.blob(blob) as body:
-            return self._put(urlunsplit(parts._replace(query=query)), sent, _proven(body, blob, source.repository))
+            url, proven = urlunsplit(parts._replace(query=query)), _proven(body, blob, source.repository)
+            seconds = seconds_for(blob) + _PATIENCE_SECONDS
+            return self._http.within(seconds, partial(self._put, url, sent, proven), url)
 
     def _write(self, method: str, url: str, sent: Mapping[str, str], body: bytes) -> Response:
         try:
@@ -184,7 +187,8 @@ class Target(Contents):
             next_step = "Make the repository first, or name it right under [[release.target]] in gateway-bot.toml."
             return ReleaseError(f"there is no such repository: {what}", where=where, next_step=next_step)
         next_step = "Nothing that is incomplete was tagged. When that is mended, run it again: it continues."
-        return ServiceError(what, where=where, next_step=next_step)
+        final = 400 <= response.status < 500 and response.status not in _PASSING  # noqa: PLR2004 - HTTP's refusals
+        return (NotTaken if final else ServiceError)(what, where=where, next_step=next_step)
 
 
 class _Sent(Response, frozen=True):

@@ -4,20 +4,54 @@ from __future__ import annotations
 
 import msgspec
 
-from bot.core.gates import Gate, first_refusal
+from bot.core.gates import Gate, Unanswered, first_refusal
 from bot.core.text import plain
 from bot.core.wire import GateJson, gates_json
+from bot.errors import BotError
+
+_WRONG = "Do not use this release: ask its maintainers what happened."
 
 
 class ChainJson(msgspec.Struct, frozen=True):
-    """`release verify --json`: one object. `digest` is what the release is, empty where that is not known."""
+    """`release verify --json`: one object. `digest` is what the release is, empty where that is not known.
+
+    `own_roots` are the repository's files on whose word alone signatures are believed.
+    """
 
     repository: str
     tag: str
     ok: bool
     exit_code: int
     digest: str
+    own_roots: list[str]
     links: list[GateJson]
+
+
+class Links:
+    """The links as they are found, one after another."""
+
+    def __init__(self) -> None:
+        self.found: list[Gate] = []
+
+    def has(self, name: str) -> bool:
+        return any(link.name == name for link in self.found)
+
+    def doubts(self, name: str) -> bool:
+        """Whether there is this link, and it is no plain pass."""
+        return any(link.name == name and link.verdict != "pass" for link in self.found)
+
+    def passes(self, name: str, said: str, repeat: str) -> None:
+        self.found.append(Gate(name, "pass", said, repeat))
+
+    def warns(self, name: str, said: str, repeat: str, next_step: str = "") -> None:
+        self.found.append(Gate(name, "warn", said, repeat, next_step=next_step))
+
+    def fails(self, name: str, said: str, repeat: str, exit_code: int = 5) -> None:
+        self.found.append(Gate(name, "fail", said, repeat, exit_code, _WRONG))
+
+    def unknown(self, name: str, error: BotError, repeat: str) -> None:
+        """What an error leaves of it: a failure, where something came that is not what it claims to be."""
+        self.found.append(Unanswered.by(error).gate(name, repeat))
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -27,10 +61,15 @@ class Chain(msgspec.Struct, frozen=True):
     tag: str
     digest: str
     links: tuple[Gate, ...]
+    own_roots: tuple[str, ...] = ()
+    """Files of the repository itself on whose word signatures are believed: whoever wrote them can be any signer."""
 
     @property
     def exit_code(self) -> int:
-        """That of the first link that refuses: 4 unknown, 5 not what it claims to be, 8 no such release."""
+        """That of the first link that refuses: 4 unknown, 5 not what it claims to be, 8 no such release.
+
+        0 where some only warn, by `own_roots` too: who must have signed is the repository's word in any case.
+        """
         refusal = first_refusal(self.links)
         return refusal.exit_code if refusal else 0
 
@@ -38,7 +77,13 @@ class Chain(msgspec.Struct, frozen=True):
         """One line of JSON, without its end; the shape is ChainJson's."""
         return msgspec.json.encode(
             ChainJson(
-                self.repository, self.tag, self.exit_code == 0, self.exit_code, self.digest, gates_json(self.links)
+                self.repository,
+                self.tag,
+                self.exit_code == 0,
+                self.exit_code,
+                self.digest,
+                [plain(root, 300) for root in self.own_roots],
+                gates_json(self.links),
             )
         )
 
@@ -52,4 +97,10 @@ class Chain(msgspec.Struct, frozen=True):
         refused = sum(link.refuses for link in self.links)
         count = f"{len(self.links)} links"
         said = f"{refused} of {count} do not hold" if refused else f"all {count} hold"
+        if self.own_roots:
+            files = plain(" and ".join(self.own_roots), 300)
+            said += (
+                f", but who signed is not proven: only {files} of {self.repository} itself vouches for it. Verify "
+                "with --trusted-root FILE, a trusted root that you have from your Sigstore"
+            )
         return "\n".join([*lines, f"{self.repository} {self.tag}: {said}"])

@@ -1,17 +1,41 @@
-"""The list of referrers that stands under a tag where a registry has no API for it. Pure.
+"""What is attached to an image: signatures, attestations; and their list where a registry has no API for that. Pure.
 
-OCI distribution specification 1.1, section "Referrers Tag Schema": the client keeps it.
+OCI distribution specification 1.1, section "Referrers Tag Schema": the client keeps the list. Whoever may push beside
+an image can attach anything to it, so what comes along to our registries has to look like what it is for.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from bot.core.content import Content, read_content
 from bot.core.index import INDEX_TYPES, NotProven
 
-_MAX_TEXT = 255
+MAX_MANIFEST, MAX_BLOB = 1024 * 1024, 32 * 1024 * 1024
+"""Bytes of an attached manifest, and of a document; an SBOM of ten thousand packages has ten million."""
+
+_MAX_PARTS = 64
+_MAX_ANNOTATIONS = 4096
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
+_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+
+
+def require_attachable(manifest: Content) -> None:
+    """Raises NotProven for what is no document about an image but an image itself, or too large for one.
+
+    Its config says nothing: cosign 2 gave its signatures an image's.
+    """
+    if len(manifest.body) > MAX_MANIFEST:
+        raise NotProven(f"its manifest has {len(manifest.body):,} bytes, more than {MAX_MANIFEST:,}")
+    if len(manifest.blobs) > _MAX_PARTS:
+        raise NotProven(f"it has {len(manifest.blobs)} parts, more than {_MAX_PARTS}")
+    if any(blob.media_type.startswith(_LAYERS) for blob in manifest.blobs):
+        raise NotProven("it is an image: it has layers")
+    size = sum(blob.size for blob in manifest.blobs)
+    if size > MAX_BLOB:
+        raise NotProven(f"it has {size:,} bytes, more than {MAX_BLOB:,}")
 
 
 def listed_with(existing: Content | None, more: Sequence[Content]) -> Content:
@@ -28,21 +52,36 @@ def listed_with(existing: Content | None, more: Sequence[Content]) -> Content:
 
 
 def extends(ours: Content, theirs: Content) -> bool:
-    """Whether the manifest of a tag such as `sha256-HEX.sig` has all that the other one has: it only grows."""
-    return {blob.digest for blob in theirs.blobs[1:]} <= {blob.digest for blob in ours.blobs[1:]}
+    """Whether the manifest of a tag such as `sha256-HEX.sig` has all that the other one has: it only grows.
+
+    cosign keeps a signature in the annotations of a layer, whose bytes are the same for everybody who signs.
+    """
+    return _layers(theirs) <= _layers(ours)
 
 
-def _entry(manifest: Content) -> dict[str, object]:
+def artifact_type(manifest: Content) -> str:
+    """What a referrer is: its artifactType, else its config's media type. Raises NotProven for what is none."""
     document = json.loads(manifest.body)
     config = document.get("config")
     kind = document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
-    if not isinstance(kind, str) or len(kind) > _MAX_TEXT:
+    if not isinstance(kind, str) or not _MEDIA_TYPE.fullmatch(kind):
         raise NotProven("a referrer does not say what it is")
+    return kind
+
+
+def _layers(manifest: Content) -> set[str]:
+    layers = json.loads(manifest.body).get("layers")
+    return {json.dumps(layer, sort_keys=True) for layer in layers} if isinstance(layers, list) else set()
+
+
+def _entry(manifest: Content) -> dict[str, object]:
+    """The descriptor of a referrer; annotations that are too many for a list stay in the manifest."""
     entry: dict[str, object] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
         "size": len(manifest.body),
-        "artifactType": kind,
+        "artifactType": artifact_type(manifest),
     }
-    annotations = document.get("annotations")
-    return entry | {"annotations": annotations} if annotations else entry
+    annotations = json.loads(manifest.body).get("annotations")
+    fits = isinstance(annotations, dict) and len(json.dumps(annotations)) <= _MAX_ANNOTATIONS
+    return entry | {"annotations": annotations} if annotations and fits else entry
