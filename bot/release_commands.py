@@ -108,9 +108,15 @@ def publish(world: World, *, tag: str | None, sboms: Path | None, dry_run: bool,
 
 @release.command(epilog="Example: gateway-bot --repository acme/ai-gateway release verify v1.2.3")
 @click.argument("tag")
+@click.option(
+    "--trusted-root",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Your private Sigstore's trusted root, in place of those that the repository names.",
+)
 @_json
 @click.pass_obj
-def verify(world: World, *, tag: str, as_json: bool) -> int:
+def verify(world: World, *, tag: str, trusted_root: Path | None, as_json: bool) -> int:
     """Prove a release from outside: tag, pin, digest, our signature, SBOMs, upstream's digest and signature.
 
     It needs no checkout, no rights and no token: the repository is named by --repository, and read at TAG.
@@ -118,7 +124,7 @@ def verify(world: World, *, tag: str, as_json: bool) -> int:
     from bot.core.release.ours import our_tag
     from bot.flows.verify_release import verify_release
 
-    with ReleaseDesk(world).outside() as outside:
+    with ReleaseDesk(world).outside(trusted_root) as outside:
         chain = verify_release(our_tag(tag), world.repository, outside)
     click.echo(json_line(chain.json()) if as_json else no_command(chain.text()))
     return chain.exit_code

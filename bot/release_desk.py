@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.core.model import SourceFile
 from bot.core.release.identity import our_identity
 from bot.core.release.ours import OurTag, file_stem, our_tag, places_of
 from bot.errors import UsageError
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 SECONDS = 3600.0
 """For everything that a release asks of registries, waiting included."""
+
+ASKING_SECONDS = 120.0
+"""For everything that `release verify` asks of one repository in a registry: who asks does not know who answers."""
 
 
 class ReleaseDesk:
@@ -92,10 +97,10 @@ class ReleaseDesk:
         """What a release is made with. `sboms` is a folder of them that was made before."""
         from bot.adapters.git_data import GitData
         from bot.adapters.github_releases import GitHubReleases
+        from bot.adapters.identity_token import workflow_of_run
         from bot.flows.publish import Hands
 
         world = self.world
-        self._require_tags_run(job)
         world.purpose = "release"
         releases = GitHubReleases(world.github)
         github = GitData(world.github)
@@ -107,21 +112,12 @@ class ReleaseDesk:
             target=self.target,
             verifier=world.tools.verifier,
             signer=world.tools.signer,
+            signs_as=lambda: workflow_of_run(world.http, world.environment.others),
             sboms=self.sbom_maker(job, sboms),
             releases=releases,
             tell=world.log,
             rebuild=self._rebuild(job, source) if job.policy.mode == "build" else None,
         )
-
-    def _require_tags_run(self, job: Job) -> None:
-        """In GitHub Actions who signs is the ref that the run is for: another one would sign in vain."""
-        env, name = self.world.environment, job.tag.name
-        if env.in_actions and env.tag != name and f"refs/tags/{name}" in job.ours.identity:
-            raise UsageError(
-                f"this run is not for the tag {name}, and would sign as another one",
-                where="GITHUB_REF",
-                next_step=f"Start the workflow from the tag (`Use workflow from`: {name}), or run its push's again.",
-            )
 
     def sbom_maker(self, job: Job, folder: Path | None) -> SbomMaker:
         """Raises UsageError where there is a folder and the images are built."""
@@ -137,12 +133,12 @@ class ReleaseDesk:
 
         return SbomFiles(folder, stem(job))
 
-    def contents(self, repository: Repository) -> Contents:
-        """A repository that is read."""
+    def contents(self, repository: Repository, seconds: float = SECONDS) -> Contents:
+        """A repository that is read, under a deadline of its own, in seconds from now."""
         from bot.adapters.registry.content import Contents
 
         world = self.world
-        return Contents(world.connections, world.http(SECONDS), repository, world.login)
+        return Contents(world.connections, world.http(seconds), repository, world.login)
 
     def target(self, repository: Repository) -> Target:
         """A repository that is written to."""
@@ -152,10 +148,14 @@ class ReleaseDesk:
         return Target(world.connections, world.http(SECONDS), repository, world.login)
 
     @contextmanager
-    def outside(self) -> Iterator[Outside]:
-        """What a stranger has: no checkout, and no right that is not everybody's; a token only where one is given."""
+    def outside(self, trusted_root: Path | None = None) -> Iterator[Outside]:
+        """What a stranger has: no checkout, and no right that is not everybody's; a token only where one is given.
+
+        `trusted_root` is a file of who asks, in place of those that the repository names.
+        """
         from bot.adapters.cosign import Cosign
         from bot.adapters.cosign.signing import Signer
+        from bot.adapters.expressions import Expressions
         from bot.adapters.git_data import GitData
         from bot.adapters.github_api import GitHubApi
         from bot.adapters.github_releases import GitHubReleases
@@ -168,14 +168,17 @@ class ReleaseDesk:
         )
         with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
             root = Path(folder)
+            read = cache(partial(self.contents, seconds=ASKING_SECONDS))
             yield Outside(
                 github=GitData(api),
                 releases=GitHubReleases(api).all,
-                registry=self.contents,
+                registry=read,
                 verifier=Cosign(world.tools.programs, root),
                 signer=Signer(world.tools.programs, root, {}),
                 settings=_read,
-                trust=lambda path, data: _keep(root / path, data),
+                expressions=Expressions(world.tools.programs),
+                keep=partial(_keep, root),
+                root=SourceFile(str(trusted_root), _bytes(trusted_root), "") if trusted_root else None,
                 git=f"{env.server_url}/{world.repository}",
             )
 
@@ -204,12 +207,25 @@ def _read(text: str) -> Read:
 
     settings = settings_in(text)
     policy = require_release(settings)
-    return Read(next(image for image in settings.images if image.name == policy.image), policy)
+    return Read(next(image for image in settings.images if image.name == policy.image), policy, settings.base)
 
 
-def _keep(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def _keep(folder: Path, data: bytes) -> str:
+    """Under a name of our own: the repository's may be too long for a disk, or be another's folder."""
+    name = f"trusted-root-{len(list(folder.iterdir()))}.json"
+    (folder / name).write_bytes(data)
+    return name
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            next_step="Name a file that may be read.",
+        ) from None
 
 
 def require_release(settings: Settings) -> ReleasePolicy:

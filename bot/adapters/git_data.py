@@ -23,6 +23,10 @@ _DELETE = (
 )
 
 
+class _Standing(msgspec.Struct):
+    status: str
+
+
 class GitData:
     """The git side of one repository."""
 
@@ -88,6 +92,11 @@ class GitData:
         files = {file.filename: file.sha or "" for file in found.files or () if file.status == "modified"}
         whole = whole and len(files) == len(found.files or ())
         return Change(self._commit(found.base_commit), head, commits, files, whole=whole)
+
+    def reaches(self, head: str, commit: str) -> bool:
+        """Whether a commit is this head or before it; both by their names, so that nothing else can be meant."""
+        found = self._api.read(f"/compare/{head}...{commit}?per_page=1", _Standing)
+        return found is not None and found.status in {"identical", "behind"}  # without anything in common it is a 404
 
     def blobs(self, commit: Commit, paths: Iterable[str]) -> dict[str, Blob]:
         """These files as a commit holds them; those that it does not have are left out."""

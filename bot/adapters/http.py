@@ -100,7 +100,10 @@ class Http:
             raise self._gave_up("the answer came too slowly", shown(url)) from None
 
     def pause(self, attempt: int, reason: str) -> None:
-        """Wait before the next attempt, longer each time. Raises ServiceError when the deadline would pass."""
+        """Wait before the next attempt, longer each time; said, unless there is no reason to say.
+
+        Raises ServiceError when the deadline would pass.
+        """
         self._wait(0.5 * 2**attempt, reason, "")
 
     def _send(self, request: Request, max_bytes: int, *, takes_redirects: bool = False) -> Response:
@@ -171,7 +174,8 @@ class Http:
     def _wait(self, seconds: float, reason: str, url: str) -> None:
         if self.clock.monotonic() + seconds > self._ends:
             raise self._gave_up(reason, url)
-        self._log(f"{url}: {reason}; again in {seconds:g} s" if url else f"{reason}; again in {seconds:g} s")
+        if reason:
+            self._log(f"{url}: {reason}; again in {seconds:g} s" if url else f"{reason}; again in {seconds:g} s")
         self.clock.sleep(seconds)
 
     def _gave_up(self, reason: str, url: str) -> ServiceError:

@@ -169,7 +169,7 @@ def _bump(
     if draft is None:
         raise not_clean(dirty, undoing)
     commit = _committed_as(made, draft, git, files, changelog, head, undoing)
-    return _tagged(image, place, git, made, commit, "released")
+    return _tagged(image, place, git, made, commit, "bumped")
 
 
 def _place(git: Repository, base: str) -> Place:
@@ -196,9 +196,9 @@ def _version_at(git: Repository, commit: str) -> Version:
     source = _committed(git, commit, PROJECT)
     if source is None:
         raise UsageError(
-            "there is no such file, so the project has no version",
+            "the last commit has no such file, so the project has no version",
             where=PROJECT,
-            next_step='Make and commit one with [project], `name` and `version = "0.1.0"`.',
+            next_step='Commit one with [project], `name` and `version = "0.1.0"`.',
         )
     return project_version(source)
 
@@ -317,7 +317,7 @@ def _restore(draft: _Draft, files: WorkFiles, changelog: Changelog, undoing: str
 
 
 def _tagged(
-    image: Image, place: Place, git: Repository, made: Bump, commit: str, did: Literal["released", "tagged"]
+    image: Image, place: Place, git: Repository, made: Bump, commit: str, did: Literal["bumped", "tagged"]
 ) -> Bumped:
     """The release, with its tag."""
     others = sorted(set(git.changed_by(commit)) - set(FILES))

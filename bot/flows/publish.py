@@ -15,6 +15,7 @@ from bot.core.content import Content
 from bot.core.gates import Unanswered
 from bot.core.reference import Digest, Repository, Tag
 from bot.core.release.github_release import WantedRelease, is_latest
+from bot.core.release.identity import require_identity
 from bot.core.release.notes import Released, release_notes
 from bot.core.release.ours import Held, Place, contradiction
 from bot.core.release.publication import Failure, Publication, Step
@@ -56,6 +57,8 @@ class Hands(msgspec.Struct, frozen=True):
     target: Callable[[Repository], Target]
     verifier: Verifier
     signer: Signer
+    signs_as: Callable[[], str]
+    """The workflow whose identity would sign, `OWNER/NAME/.github/workflows/FILE@REF`; empty where it is not known."""
     sboms: SbomMaker
     releases: Releases
     tell: Callable[[str], None]
@@ -95,6 +98,7 @@ class _Run:
         """Raises UsageError where it could not be done; who only looks is told."""
         try:
             self.hands.signer.ready(self.job.policy)
+            require_identity(self.job.ours, self.hands.signs_as())
             self.hands.sboms.ready()
         except UsageError as error:
             if not dry_run:
@@ -118,8 +122,8 @@ class _Run:
             self._step("built", f"{self.digest}: the layers of {seen.pin.digest}, none added")
         self.targets = {place.repository: hands.target(place.repository) for place in job.places}
         tags = [(place, tag) for place in job.places for tag in place.tags]
-        # a passing 404 must not make a tag that is there look as if it could be set
-        held = side_by_side(lambda each: self._held(*each, patient=True), tags, _AT_ONCE)
+        # a passing 404 must not make a tag that is there look as if it could be set: it is looked at again before it is
+        held = side_by_side(lambda each: self._held(*each, looks=3), tags, _AT_ONCE)
         if (error := contradiction(held, self.index.digest)) is not None:
             raise error
         return held
@@ -233,7 +237,7 @@ class _Run:
     def _put(self, place: Place, tag: Tag) -> None:
         target = self.targets[place.repository]
         target.put(self.index, tag)
-        held = self._held(place, tag, patient=True)
+        held = self._held(place, tag, looks=retag.LOOKS)
         if held.digest != self.index.digest:
             raise IntegrityError(
                 f"the tag was pushed, and reads as {held.digest or 'nothing'}, not as {self.index.digest}",
@@ -273,10 +277,10 @@ class _Run:
         self._step("GitHub Release", f"{done.did or 'published'}, {len(proofs)} files{locked}", did=bool(done.did))
         self.is_newest = is_latest(wanted, self.hands.releases.all())
 
-    def _held(self, place: Place, tag: Tag, *, patient: bool = False) -> Held:
-        found = self.targets[place.repository].manifest(tag, patient=patient)
+    def _held(self, place: Place, tag: Tag, *, looks: int = 1) -> Held:
+        found = self.targets[place.repository].manifest(tag, looks=looks)
         return Held(place.repository, tag, found.digest if found else None)
 
     def _step(self, name: str, said: str, *, did: bool = False) -> None:
         self.steps.append(Step(name, said, did))
-        self.hands.tell(f"{name}: {said}")
+        self.hands.tell(f"{'done' if did else 'ok'}: {name}: {said}")

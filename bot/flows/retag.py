@@ -17,6 +17,9 @@ from bot.core.reference import Digest, Repository, Tag
 from bot.errors import IntegrityError
 from bot.flows.abreast import side_by_side
 
+LOOKS = 4
+"""For what has to be there: GHCR has passing 404s."""
+
 AT_ONCE = 3
 """Blobs that are on their way at once."""
 
@@ -27,7 +30,7 @@ class Source(Protocol):
     @property
     def repository(self) -> Repository: ...
 
-    def manifest(self, name: Tag | Digest, *, patient: bool = False) -> Content | None: ...
+    def manifest(self, name: Tag | Digest, *, looks: int = 1) -> Content | None: ...
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]: ...
 
@@ -81,7 +84,7 @@ def copy_image(
 
 
 def _there(source: Source, digest: Digest) -> Content:
-    found = source.manifest(digest, patient=True)
+    found = source.manifest(digest, looks=LOOKS)
     if found is None:
         raise IntegrityError(
             "the registry does not have it (HTTP 404, asked several times)",

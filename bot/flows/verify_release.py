@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from bot.core.content import Content, Denied
 from bot.core.gates import Unanswered
 from bot.core.index import NotProven
 from bot.core.model import Platform, Signature
 from bot.core.pins.sites import drift
-from bot.core.plan import Pinned
 from bot.core.proposal.shown import Commit
 from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.release.attestation import repeat_attested
@@ -24,11 +25,12 @@ from bot.core.release.ours import OurTag, Place, file_stem, places_of
 from bot.core.release.provenance import PREDICATE_TYPE, Provenance, read_provenance
 from bot.core.release.sbom import KINDS, PREDICATE_TYPES, Kind, file_name, prove_sbom
 from bot.core.signature import NotSigned, Signed, repeat_command
+from bot.core.text import plain
 from bot.core.versions import Ref
 from bot.errors import BotError, ReleaseError
-from bot.flows.outside import Outside, Read, read_at
+from bot.flows.outside import AtTag, Outside, merged, read_at
 from bot.flows.release_observe import platforms_of
-from bot.flows.retag import read_image
+from bot.flows.retag import LOOKS, read_image
 
 
 def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
@@ -41,11 +43,10 @@ def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
             next_step="See its releases on GitHub, or name another repository with --repository OWNER/NAME; for a "
             "private one, set GITHUB_TOKEN.",
         )
-    read, pinned = read_at(commit, outside)
+    read = read_at(commit, outside)
     ours = our_identity(read.policy.signature, repository, tag.name)
     places = places_of(read.policy.targets, repository, tag)
-    asked = _Links(tag, repository, commit, read, pinned, ours, places, outside)
-    return asked.chain()
+    return _Links(tag, repository, commit, read, ours, places, outside).chain()
 
 
 class _Links:
@@ -56,19 +57,22 @@ class _Links:
         tag: OurTag,
         repository: str,
         commit: Commit,
-        read: Read,
-        pinned: Pinned,
+        read: AtTag,
         ours: Signature,
         places: Sequence[Place],
         outside: Outside,
     ) -> None:
         self.tag, self.repository, self.commit = tag, repository, commit
-        self.image, self.policy, self.pinned = read.image, read.policy, pinned
+        self.image, self.policy, self.pinned, self.roots = read.image, read.policy, read.pinned, read.roots
         self.ours, self.places, self.outside = ours, places, outside
         self.home = self.places[0].repository
         """The place that the image was read from: where its attestations are asked for."""
         self.stem = file_stem(places, tag)
         self.denied: dict[Repository, Denied] = {}
+        self.open: set[Repository] = set()
+        """Places that answered: a denial there is none of the whole place."""
+        self.manifests: Sequence[Content] = ()
+        self.own_roots: dict[str, None] = {}
         self.links = Links()
 
     @property
@@ -85,11 +89,13 @@ class _Links:
             documents = self._sboms(index)
             self._release(documents, provenance)
         self._upstream(index)
-        return Chain(self.repository, self.tag.name, index.digest if index else "", tuple(self.found))
+        digest, links = index.digest if index else "", tuple(self.links.found)
+        return Chain(self.repository, self.tag.name, digest, links, tuple(self.own_roots))
 
     def _git(self) -> None:
         name, commit, pin = self.tag.name, self.commit.sha, self.pinned.pin
         self.links.passes("tag", f"{name} is commit {commit}", f"git ls-remote {self.outside.git} 'refs/tags/{name}*'")
+        self._merged(commit)
         repeat = f'd=$(mktemp -d) && {clone_command(self.outside.git, name)} "$d" && gateway-bot -C "$d" check'
         found = drift(self.image, self.pinned.held, pin)
         if found:
@@ -98,6 +104,20 @@ class _Links:
         else:
             self.links.passes("pin", f"{self.image.sites[0].file} pins {pin.ref} at {pin.digest}", repeat)
 
+    def _merged(self, commit: str) -> None:
+        """What is on the branch was reviewed as its protection wants it; a tag can be pushed with less."""
+        name, clone = "merged", f"git clone --quiet --bare {self.outside.git}"
+        repeat = f'd=$(mktemp -d) && {clone} "$d" && git -C "$d" branch --contains {commit}'
+        try:
+            branch, is_on_it = merged(self.commit, self.outside)
+        except BotError as error:
+            self.links.unknown(name, error, repeat)
+            return
+        if is_on_it:
+            self.links.passes(name, f"its commit is on {branch}", repeat)
+        else:
+            self.links.fails(name, f"its commit is not on {branch}: nobody merged it", repeat, exit_code=8)
+
     def _image(self) -> Content | None:
         """The release's index, from the first place whose tags all name it; every place is looked at."""
         index: Content | None = None
@@ -105,7 +125,8 @@ class _Links:
             for tag in place.tags if place.repository not in self.denied else ():
                 found = self._tag(place.repository, tag, index)
                 if found is not None and index is None:
-                    index, self.home = found, place.repository
+                    index, self.manifests = found
+                    self.home = place.repository
         for repository, error in self.denied.items():
             name, repeat = str(repository), f"gateway-bot resolve {repository}:{self.tag.name}"
             if index is None:
@@ -114,12 +135,13 @@ class _Links:
                 self.links.warns(name, f"{error.what}: it is not open to you, so nothing of it was compared", repeat)
         return index
 
-    def _tag(self, repository: Repository, tag: Tag, index: Content | None) -> Content | None:
-        """What a tag names, if it is this release's image."""
+    def _tag(self, repository: Repository, tag: Tag, index: Content | None) -> tuple[Content, Sequence[Content]] | None:
+        """What a tag names, the index and its manifests, if it is this release's image."""
         name, source = f"{repository}:{tag}", self.outside.registry(repository)
         repeat = f"gateway-bot resolve {name}"
         try:
-            found = source.manifest(tag, patient=True)
+            found = source.manifest(tag, looks=LOOKS)
+            self.open.add(repository)
             if found is None:
                 self.links.fails(name, "it is not there", repeat, exit_code=8)
                 return None
@@ -127,15 +149,18 @@ class _Links:
             if found.digest != wanted:
                 self.links.fails(name, f"it is {found.digest}, not {wanted}", repeat)
                 return None
-            whole, _ = read_image(source, found.digest)
+            whole, manifests = read_image(source, found.digest)
         except Denied as error:
-            self.denied[repository] = error
+            if repository in self.open:
+                self.links.unknown(name, error, repeat)
+            else:
+                self.denied[repository] = error
             return None
         except BotError as error:
             self.links.unknown(name, error, repeat)
             return None
         self.links.passes(name, f"{whole.digest}{', as pinned' if self.is_copy else ''}", repeat)
-        return whole
+        return whole, manifests
 
     def _signatures(self, index: Content) -> None:
         ref = Ref(self.tag.name)
@@ -147,7 +172,7 @@ class _Links:
         self, name: str, at: Repository, digest: Digest, ref: Ref, signature: Signature, repeat: str
     ) -> None:
         try:
-            answer = self.outside.verifier.verify(at, digest, ref, signature)
+            answer = self.outside.verifier.verify(at, digest, ref, self._asked(signature))
         except BotError as error:
             self.links.unknown(name, error, repeat)
             return
@@ -157,7 +182,7 @@ class _Links:
                 if answer.format == "legacy":
                     repeat = repeat_command(at, digest, ref, signature, "legacy")
                 said = f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}"
-                self.links.passes(name, f"{said}{_trust(signature)}", repeat)
+                self._proven(name, said, repeat, signature)
             case NotSigned(reason):
                 self.links.fails(name, reason, repeat)
             case Unanswered():
@@ -174,7 +199,8 @@ class _Links:
                 continue
             if self._is_this(said, index):
                 signed = f", whose signature by {said.signature.identity} it verified" if said.signature else ""
-                self.links.passes(name, f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}", repeat)
+                told = f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}"
+                self._proven(name, told, repeat, self.ours)
                 return predicate
         if not self.links.has(name):
             self.links.fails(name, "no provenance that we attested is about this tag, commit, pin and image", repeat)
@@ -210,14 +236,14 @@ class _Links:
             except NotProven:
                 continue
         if found:
-            self.links.passes(name, f"attested of {digest}, {packages} packages", repeat)
+            self._proven(name, f"attested of {digest}, {packages} packages", repeat, self.ours)
         elif not self.links.has(name):
             self.links.fails(name, f"none that we attested is about {digest}", repeat)
         return tuple(found)
 
     def _attested(self, name: str, digest: Digest, kind: str, repeat: str) -> tuple[bytes, ...]:
         try:
-            answer = self.outside.signer.attestations(self.home, digest, kind, self.ours)
+            answer = self.outside.signer.attestations(self.home, digest, kind, self._asked(self.ours))
         except BotError as error:
             self.links.unknown(name, error, repeat)
             return ()
@@ -232,7 +258,8 @@ class _Links:
     def _release(self, documents: Mapping[str, tuple[bytes, ...]], provenance: bytes | None) -> None:
         """The GitHub Release is published, and its files are what was attested."""
         name = "GitHub Release"
-        repeat = f"gh release download {self.tag.name} --repo {self.repository} && sha256sum *.json"
+        download = f"gh release download {self.tag.name} --repo {self.repository}"
+        repeat = f'd=$(mktemp -d) && {download} -D "$d" && sha256sum "$d"/*'
         try:
             shown = next(
                 (each for each in self.outside.releases() if each.tag == self.tag.name and not each.draft), None
@@ -244,12 +271,16 @@ class _Links:
             self.links.fails(name, "it is not published", repeat, exit_code=8)
             return
         wanted = dict(documents) | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
+        unknown = any(link.verdict == "unknown" for link in self.links.found)
         for file, contents in wanted.items():
             asset = shown.asset(file)
             if asset is None:
                 self.links.fails(file, "it is not among the files of the GitHub Release", repeat)
             elif asset.digest is None:
                 self.links.warns(file, "GitHub does not say its digest, so it was not compared", repeat)
+            elif not contents and unknown:
+                said = "it was compared with nothing: what was attested of it is not known"
+                self.links.found.append(Unanswered(said, "See the link of what was attested.").gate(file, repeat))
             elif asset.digest not in {digest_of(content) for content in contents}:
                 self.links.fails(file, f"it is {asset.digest}, which is not what was attested", repeat)
         if not any(self.links.has(file) for file in wanted):
@@ -271,7 +302,7 @@ class _Links:
         if signature is None:
             self.links.warns("upstream's signature", "the settings at the tag do not say who must have signed it", "")
             return
-        at = repository if not self.links.doubts(name) else self.home
+        at = self.home if self.links.doubts(name) else repository
         repeat = repeat_command(at, pin.digest, pin.ref, signature)
         self._signature("upstream's signature", at, pin.digest, pin.ref, signature, repeat)
 
@@ -287,13 +318,8 @@ class _Links:
         """In build mode the image is another one: the layers of each platform are upstream's, all and in order."""
         name = "layers"
         repeat = f"crane manifest {self.home}@{index.digest}"
-        try:
-            _, ours = read_image(self.outside.registry(self.home), index.digest)
-        except BotError as error:
-            self.links.unknown(name, error, repeat)
-            return
         theirs = {manifest.digest: manifest for manifest in manifests}
-        own = {manifest.digest: manifest for manifest in ours}
+        own = {manifest.digest: manifest for manifest in self.manifests}
         if [platform for platform, _ in platforms_of(index)] != [platform for platform, _ in platforms_of(upstream)]:
             self.links.fails(name, "it has other platforms than upstream's image", repeat)
             return
@@ -303,3 +329,17 @@ class _Links:
                 self.links.fails(name, f"those of {platform} are not upstream's", repeat)
                 return
         self.links.passes(name, "those of every platform are upstream's, none added", repeat)
+
+    def _asked(self, signature: Signature) -> Signature:
+        """As cosign is asked: with the trusted root where it is kept."""
+        return replace(signature, trusted_root=self.roots.get(signature.trusted_root, ""))
+
+    def _proven(self, name: str, said: str, repeat: str, signature: Signature) -> None:
+        """What a signature says, as far as its trusted root is to be believed: that of who asks, or the public one."""
+        root = signature.trusted_root
+        if root and self.outside.root is None:
+            own = f"by the trusted root {plain(root, 100)} of {self.repository} itself, not by Sigstore's public one"
+            self.own_roots[root] = None
+            self.links.warns(name, f"{own}: {said}", repeat, "Give the one that you trust: --trusted-root FILE.")
+        else:
+            self.links.passes(name, f"{said}; by the trusted root {root}" if root else said, repeat)

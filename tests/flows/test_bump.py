@@ -75,7 +75,7 @@ def test_what_was_done_is_said_for_people_and_for_programs(project: Project) -> 
     assert json.loads(done.json()) == {
         "ok": True,
         "exit_code": 0,
-        "did": "released",
+        "did": "bumped",
         "version": "1.2.4",
         "tag": "v1.2.4",
         "previous": "v1.2.3",
@@ -261,7 +261,7 @@ def nothing_named(project: Project) -> None:
         (detached, 8, "HEAD is detached", "git switch main"),
         (other_branch, 8, "releases are made on main, and this is on feature", "git switch main"),
         (behind, 8, "main lacks commits that its remote has", "git pull --ff-only"),
-        (no_project, 2, "there is no such file", "[project]"),
+        (no_project, 2, "the last commit has no such file", "[project]"),
         (dynamic, 2, "states no `version`", "cannot be bumped"),
         (drifted, 3, f"holds ghcr.io/acme/app@{NEW}, versions.env says ", "gateway-bot check --fix"),
         (nothing_named, 8, "nothing to release: 2 commits since v1.2.3, none of which", "feat, fix"),
@@ -516,3 +516,22 @@ def test_killed_before_any_step_the_next_run_makes_the_same_release(project: Pro
         stops += 1
 
     assert stops >= 7
+
+
+def test_a_release_that_could_not_be_pushed_is_undone_before_the_next_one(project: Project) -> None:
+    project.commit("feat: one")
+    project.bump()
+    project.run("checkout", "-q", "-b", "x", "HEAD^")
+    theirs = project.commit("fix: theirs")
+    project.run("checkout", "-q", "main")
+    project.run("update-ref", "refs/remotes/origin/main", theirs)
+
+    with pytest.raises(ReleaseError, match="lacks commits that its remote has") as raised:
+        project.bump()
+
+    undo = raised.value.next_step.partition(": ")[2].removesuffix(" && git pull --ff-only")
+    assert undo == "git tag -d v1.2.4 && git reset --hard HEAD~1"
+    for command in undo.split(" && "):
+        project.run(*command.split()[1:])
+    project.run("merge", "-q", "--ff-only", theirs)
+    assert project.bump().bump.tag == "v1.2.4"

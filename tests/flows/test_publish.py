@@ -322,9 +322,7 @@ def test_a_dry_run_writes_nothing_and_says_what_is_there(world: Releasing) -> No
         f"{open_}:{TAG} is this image",
         f"{open_}:1.2.4 is not there yet",
     ]
-    assert done.text().splitlines()[-1] == (
-        f"{TAG}: this is what `release publish` would find and do; nothing was written"
-    )
+    assert done.text().splitlines()[-1].startswith(f"{TAG}: nothing was written. `release publish` would copy ")
 
 
 # --- the tag

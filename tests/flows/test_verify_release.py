@@ -66,20 +66,20 @@ def released(world: Releasing, kept: list[Any]) -> Releasing:
 
 
 @contextmanager
-def stranger(world: Releasing, folder: Path, **others: object) -> Iterator[Chain]:
+def stranger(world: Releasing, folder: Path, trusted_root: Path | None = None, **others: object) -> Iterator[Chain]:
     """What somebody finds who has an empty folder, and Docker's credentials only where the test says so."""
     folder.mkdir(exist_ok=True)
     outer = World(folder, {**world.environ, "GITHUB_TOKEN": ""}, world.clock, repository_name=REPOSITORY)
     try:
-        with ReleaseDesk(outer).outside() as outside:
+        with ReleaseDesk(outer).outside(trusted_root) as outside:
             given = {"verifier": world.stamp, "signer": world.stamp, **others}
             yield verify_release(our_tag(TAG), REPOSITORY, replace(outside, **given))
     finally:
         outer.close()
 
 
-def chain_of(world: Releasing, folder: Path, **others: object) -> Chain:
-    with stranger(world, folder, **others) as chain:
+def chain_of(world: Releasing, folder: Path, trusted_root: Path | None = None, **others: object) -> Chain:
+    with stranger(world, folder, trusted_root, **others) as chain:
         return chain
 
 
@@ -99,6 +99,7 @@ def test_every_link_of_a_good_release_holds(released: Releasing, tmp_path: Path)
         (name, "pass")
         for name in (
             "tag",
+            "merged",
             "pin",
             f"{locked}:{TAG}",
             f"{open_}:{TAG}",
@@ -113,7 +114,7 @@ def test_every_link_of_a_good_release_holds(released: Releasing, tmp_path: Path)
         )
     ]
     assert (chain.exit_code, chain.digest, released.writes()) == (0, released.digest, [])
-    assert chain.text().splitlines()[-1] == f"{REPOSITORY} {TAG}: all 15 links hold"
+    assert chain.text().splitlines()[-1] == f"{REPOSITORY} {TAG}: all 16 links hold"
     assert list((tmp_path / "empty").iterdir()) == []
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 import bot.adapters
 from bot.adapters.connections import Connections
+from bot.adapters.git_data import GitData
 from bot.adapters.github_api import GitHubApi
 from bot.adapters.github_releases import GitHubReleases
 from bot.core.release.github_release import Create, ReleaseFile, WantedRelease, with_our_part
@@ -198,6 +199,18 @@ def released(town: Town) -> None:
         publish_release(replace(wanted, tag="v0.3.0-rc.1", prerelease=True), releases, lambda _: None)
 
 
+def asked_what_was_merged(town: Town) -> None:
+    """As `release verify` asks: of a commit on the default branch, of one that is not, of one that is not there."""
+    first = town.github.repositories[DOWNSTREAM].refs["refs/heads/main"]
+    town.github.repositories[DOWNSTREAM].refs["refs/heads/side"] = first
+    side = town.github.commit(DOWNSTREAM, "side", {"other.txt": ("100644", b"x")})
+    with Connections({}) as connections:
+        git = GitData(GitHubApi(connections, town.github.url, DOWNSTREAM, lambda: TOKEN, town.clock, lambda _: None))
+        head = git.head(git.default_branch())
+        assert head is not None
+        assert [git.reaches(head.sha, each) for each in (first, side, "0" * 40)] == [True, False, False]
+
+
 SCENARIOS: list[Callable[[Town], None]] = [
     fresh,
     unchanged,
@@ -220,6 +233,7 @@ SCENARIOS: list[Callable[[Town], None]] = [
     as_an_app,
     alarmed,
     released,
+    asked_what_was_merged,
 ]
 """What the bot lives through. Each is one story in a town; add a function here, and it is judged."""
 

@@ -38,7 +38,8 @@ def test_what_is_built_has_upstream_s_layers_and_is_the_same_each_time(
             made.tool("cosign3", "verify", *flags, "--certificate-identity", OURS, f"{place}@{digest}")
         empty = tmp_path / "empty"
         empty.mkdir()
-        verify = f"gateway-bot --repository {DOWNSTREAM} release verify {TAG} --json"
+        root = f"--trusted-root {live_sigstore.trusted_root}"
+        verify = f"gateway-bot --repository {DOWNSTREAM} release verify {TAG} {root} --json"
         links = json.loads(expect(made.stranger(verify, empty)).out)["links"]
 
     assert digest != made.digest

@@ -34,7 +34,8 @@ def test_a_release_is_published_and_verified_on_the_emulator(
         first = expect(made.hurried())
         shown = emulator.client.get(f"/repos/{DOWNSTREAM}/releases", headers=_AS_BOT).json()
         again = json.loads(expect(made.hurried("--json")).out)
-        verified = json.loads(expect(made.bot("release", "verify", TAG, "--json")).out)
+        trusted = ("--trusted-root", str(live_sigstore.trusted_root))
+        verified = json.loads(expect(made.bot("release", "verify", TAG, *trusted, "--json")).out)
     files = [asset["name"] for asset in shown[0]["assets"]]
     doubted = {link["name"] for link in verified["links"] if link["verdict"] != "pass"}
 

@@ -136,7 +136,7 @@ def test_a_legacy_signature_travels_and_verifies_at_the_copy(
 
             assert claims[0]["critical"]["image"]["docker-manifest-digest"] == made.digest
         assert len({source.tag(tag) for source in sources}) == 1
-        assert "upstream: signed by" in first.out
+        assert "upstream: signed by" in first.err
         assert "nothing was left to do" in again.out
 
         grow(sources[0], tag)

@@ -262,3 +262,18 @@ def test_a_changelog_is_made_where_there_is_none(tmp_path: Path) -> None:
         changelog.create()
     changelog.remove()
     assert not changelog.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "expected"),
+    [
+        ("one (#12)", "acme/gw", "- one ([#12](https://github.com/acme/gw/pull/12)) ([`aaaaaaa`]"),
+        ("one (#12)", "", "- one (\uff0312) (`aaaaaaa`)"),
+        ("see up/app#5", "acme/gw", "- see up/app\uff035 ([`aaaaaaa`]"),
+        ("fixes #3 (#12)", "acme/gw", "- fixes \uff033 ([#12]("),
+    ],
+)
+def test_the_number_of_a_squashed_pull_request_is_a_link_and_no_other_number_is(
+    text: str, repository: str, expected: str
+) -> None:
+    assert expected in section(NEXT, DAY, "", [change("fix", text)], repository=repository)

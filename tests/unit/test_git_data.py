@@ -383,3 +383,16 @@ def test_where_no_events_are_kept_nothing_is_known_to_have_happened(api: GitHubA
 
     with pytest.raises(BotError, match="HTTP 403"):
         PullRequests(api).events(pull)
+
+
+def test_a_branch_reaches_its_head_and_what_is_before_it(github: EmbeddedGitHub, git: GitData) -> None:
+    first = github.repositories[DOWNSTREAM].refs["refs/heads/main"]
+    head = github.commit(DOWNSTREAM, "main", {"more": ("100644", b"x")})
+    asked = {"head": (head, head), "before": (head, first), "after": (first, head), "nowhere": (head, "0" * 40)}
+
+    assert {name: git.reaches(*each) for name, each in asked.items()} == {
+        "head": True,
+        "before": True,
+        "after": False,
+        "nowhere": False,
+    }

@@ -31,22 +31,24 @@ RELEASED = Released(
 def test_the_notes_say_what_changed_which_image_it_is_and_where_it_is() -> None:
     page = "https://github.com/acme/app/releases/tag/v1.4.1"
 
-    assert release_notes(RELEASED, "\n### Fixed\n\n- one\n").splitlines()[:15] == [
+    assert release_notes(RELEASED, "\n### Fixed\n\n- one\n").splitlines()[:17] == [
         "### Fixed",
         "",
         "- one",
         "",
         "## Image",
         "",
-        "| | |",
-        "|---|---|",
         f"| digest | `{NEW}` |",
+        "|---|---|",
         "| ghcr.io/acme/gw | `v1.2.3`, `1.2.3` |",
         "| ecr.example/gw | `v1.2.3` |",
         f"| linux/amd64 | `{OLD}` |",
         f"| linux/arm64 | `{OTHER}` |",
         f"| upstream | [v1.4.1]({page}), `ghcr.io/acme/app@{NEW}`: the same image, byte for byte |",
         "",
+        "```bash",
+        f"docker pull ghcr.io/acme/gw@{NEW}",
+        "```",
     ]
 
 

@@ -8,6 +8,7 @@ What cosign is told, and why:
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ REQUEST = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
 _MOST_STATEMENTS = 4 * MAX_PREDICATE
 _OF_THE_TOKEN = ("id token", "identity token", "ambient oidc", "authenticating caller")
+_REFUSED = re.compile(r"\b4(?:00|01|03|22)\b")
 _MAJOR = 3
 
 
@@ -163,6 +165,8 @@ def _failed(command: str, image: str, repository: Repository, said: str) -> Serv
         advice = f"The registry did not take it: see that it answers, and that your login may push to {repository}."
     elif any(text in said.casefold() for text in _OF_THE_TOKEN):
         advice = f"The identity token was not given, or not accepted: one in {TOKEN} is good for some minutes only."
+    elif _REFUSED.search(said):
+        advice = "Sigstore refused it: see that the issuer of the identity token is one that it knows."
     else:
         advice = "A part of Sigstore did not answer: https://status.sigstore.dev says whether the public one is well."
     return ServiceError(

@@ -56,15 +56,17 @@ class Contents:
         self._access = Access(http, repository, logins, actions)
         self._base = base_url(repository, self._access.host)
 
-    def manifest(self, name: Tag | Digest, *, patient: bool = False) -> Content | None:
-        """What a tag or digest names; None where it is not there: asked again where `patient`.
+    def manifest(self, name: Tag | Digest, *, looks: int = 1) -> Content | None:
+        """What a tag or digest names; None where it is not there, looked for so many times.
 
         GHCR has passing 404s on what exists. Raises IntegrityError for an answer that cannot be proven.
         """
         url = f"{self._base}/manifests/{name}"
-        for attempt in range(ATTEMPTS if patient else 1):
+        for attempt in range(looks):
             if attempt:
-                self._http.pause(attempt - 1, f"{shown(url)}: HTTP 404, attempt {attempt}")
+                # who looks four times expects it to be there, and should know what is waited for
+                reason = f"{shown(url)}: HTTP 404, attempt {attempt}" if looks >= ATTEMPTS else ""
+                self._http.pause(attempt - 1, reason)
             response = self._get(url, ACCEPT, MAX_BYTES)
             if response.status == _NOT_FOUND:
                 continue

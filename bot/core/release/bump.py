@@ -76,7 +76,7 @@ class Bump(msgspec.Struct, frozen=True):
 
 
 class BumpedJson(msgspec.Struct, frozen=True):
-    """What `release bump --json` prints; `did` is `released`, or `tagged` where the commit was there already."""
+    """What `release bump --json` prints; `did` is `bumped`, or `tagged` where the commit was there already."""
 
     ok: bool
     exit_code: int
@@ -100,7 +100,7 @@ class Bumped(msgspec.Struct, frozen=True):
     image: str
     bump: Bump
     commit: str
-    did: Literal["released", "tagged"]
+    did: Literal["bumped", "tagged"]
     push: str
     """The command that publishes it."""
 
@@ -228,10 +228,14 @@ def require_place(place: Place) -> None:
             next_step=f"git switch {plain(place.base.name, 80)}",
         )
     if not place.follows:
+        tag = _SUBJECT.fullmatch(place.head.subject)
         raise ReleaseError(
             f"{plain(place.base.name, 80)} lacks commits that its remote has",
             where="HEAD",
-            next_step="git pull --ff-only",
+            next_step=f"A release was made here and not pushed; undo it, and bump again after: git tag -d {tag[1]} && "
+            "git reset --hard HEAD~1 && git pull --ff-only"
+            if tag
+            else "git pull --ff-only, or --rebase where there are commits of your own",
         )
 
 

@@ -10,6 +10,8 @@ from bot.core.wire import GateJson, gates_json
 from bot.errors import BotError
 
 _WRONG = "Do not use this release: ask its maintainers what happened."
+_ABSENT = "It is not published, or not wholly: look at the run of its tag on GitHub, and ask its maintainers."
+_INTEGRITY = 5
 
 
 class ChainJson(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ class Links:
         self.found.append(Gate(name, "warn", said, repeat, next_step=next_step))
 
     def fails(self, name: str, said: str, repeat: str, exit_code: int = 5) -> None:
-        self.found.append(Gate(name, "fail", said, repeat, exit_code, _WRONG))
+        self.found.append(Gate(name, "fail", said, repeat, exit_code, _WRONG if exit_code == _INTEGRITY else _ABSENT))
 
     def unknown(self, name: str, error: BotError, repeat: str) -> None:
         """What an error leaves of it: a failure, where something came that is not what it claims to be."""
@@ -66,11 +68,12 @@ class Chain(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """That of the first link that refuses: 4 unknown, 5 not what it claims to be, 8 no such release.
+        """That of the first link that fails, else of one that is not known: 5 not what it claims to be, 8 not there, 4.
 
         0 where some only warn, by `own_roots` too: who must have signed is the repository's word in any case.
         """
-        refusal = first_refusal(self.links)
+        failures = [link for link in self.links if link.verdict == "fail"]
+        refusal = first_refusal(failures) or first_refusal(self.links)
         return refusal.exit_code if refusal else 0
 
     def json(self) -> bytes:
@@ -94,9 +97,11 @@ class Chain(msgspec.Struct, frozen=True):
             lines.append(f"{link.verdict}: {link.name}: {plain(link.evidence, 600)}")
             lines += [f"  $ {line}" for line in link.repeat.splitlines()]
             lines += [f"  next: {link.next_step}"] if link.refuses else []
-        refused = sum(link.refuses for link in self.links)
-        count = f"{len(self.links)} links"
-        said = f"{refused} of {count} do not hold" if refused else f"all {count} hold"
+        verdicts = [link.verdict for link in self.links]
+        failed, unknown, count = verdicts.count("fail"), verdicts.count("unknown"), f"{len(verdicts)} links"
+        parts = [f"{failed} of {count} do not hold"] if failed else []
+        parts += [f"{unknown} of {count} could not be asked"] if unknown else []
+        said = ", ".join(parts) or f"all {count} hold"
         if self.own_roots:
             files = plain(" and ".join(self.own_roots), 300)
             said += (

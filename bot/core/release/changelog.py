@@ -46,6 +46,9 @@ _DATED = re.compile(r"\b([0-9]{4}-[0-9]{2}-[0-9]{2})\b")
 _DEFINITION = re.compile(r"\s*\[[^\]]+\]:\s+\S+.*")
 
 
+_NUMBER = re.compile(r" \(#([1-9][0-9]{0,8})\)\Z")
+
+
 class Change(msgspec.Struct, frozen=True):
     """One commit as Conventional Commits 1.0.0 reads it; `kind` is empty where it does not follow them.
 
@@ -163,13 +166,21 @@ def _group(change: Change) -> str:
 
 def _bullet(change: Change, repository: str) -> str:
     scope = f"**{_inert(change.scope, 60)}:** " if change.scope else ""
-    text = _inert(change.text, 300)
+    subject, number = _numbered(change.text) if repository else (change.text, "")
+    text = _inert(subject, 300)
     what = change.breaking if change.breaking != change.text else ""
     text = f"{text or '(no words)'}{f': {_inert(what, 500)}' if what else ''}"
     breaking = "**Breaking:** " if change.breaking else ""
     short = f"`{change.sha[:7]}`"
     link = f"[{short}](https://github.com/{repository}/commit/{change.sha})" if repository else short
-    return f"- {breaking}{scope}{text} ({link})"
+    pull = f" ([#{number}](https://github.com/{repository}/pull/{number}))" if number else ""
+    return f"- {breaking}{scope}{text}{pull} ({link})"
+
+
+def _numbered(text: str) -> tuple[str, str]:
+    """A subject, and the number of the pull request that GitHub put behind it when it was squashed."""
+    found = _NUMBER.search(text)
+    return (text[: found.start()], found[1]) if found else (text, "")
 
 
 def _inert(text: str, limit: int) -> str:

@@ -7,7 +7,22 @@ import re
 from msgspec.structs import replace
 
 from bot.core.model import Signature
+from bot.core.text import plain
 from bot.errors import UsageError
+
+
+def require_identity(ours: Signature, workflow: str) -> None:
+    """Raises UsageError where a run of this workflow would sign as another one than our releases have to be signed by.
+
+    `workflow` is `OWNER/NAME/.github/workflows/FILE@REF`, or empty where it is not known.
+    """
+    if workflow and not ours.identity.endswith(f"/{workflow}"):
+        raise UsageError(
+            f"this run would sign as {plain(workflow, 300)}, and the settings ask for {plain(ours.identity, 300)}",
+            where="release.signature.identity",
+            next_step="Nothing was written. Start that workflow from the tag (`Use workflow from`), or run its push's "
+            "again; or name the workflow that publishes in gateway-bot.toml.",
+        )
 
 
 def our_identity(signature: Signature, repository: str, tag: str) -> Signature:

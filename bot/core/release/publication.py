@@ -77,8 +77,8 @@ class Publication(msgspec.Struct, frozen=True):
         )
 
     def text(self) -> str:
-        """For a person: a line a step, what is doubtful, and how it ended."""
-        lines = [f"{'done' if step.did else 'ok'}: {step.name}: {plain(step.said, 500)}" for step in self.steps]
+        """For a person: what is doubtful, and how it ended. Steps were told as they were taken; a plan shows them."""
+        lines = [f"{step.name}: {plain(step.said, 500)}" for step in self.steps if self.is_plan]
         lines += [f"warning: {plain(warning, 500)}" for warning in self.warnings]
         lines += self._failed() if self.failure else [self._ended(), *([self.url] if self.url else [])]
         return "\n".join(lines)
@@ -99,7 +99,10 @@ class Publication(msgspec.Struct, frozen=True):
 
     def _ended(self) -> str:
         if self.is_plan:
-            return f"{self.tag}: this is what `release publish` would find and do; nothing was written"
+            return (
+                f"{self.tag}: nothing was written. `release publish` would copy what is missing, sign and attest it, "
+                "set the tags that are not there, and publish the GitHub Release"
+            )
         if not any(step.did for step in self.steps):
             return f"{self.tag} is published as {self.digest}: nothing was left to do"
         return f"{self.tag} is published as {self.digest}"
@@ -108,9 +111,10 @@ class Publication(msgspec.Struct, frozen=True):
         failure = self.failure
         if failure is None:
             return []
-        reached = self.steps[-1].name if self.steps else "nothing"
+        did = [step.name for step in self.steps if step.did]
+        reached = f"the last that it did: {did[-1]}" if did else "nothing was written"
         return [
-            f"{self.tag} is not published; the last that is as it should be: {reached}",
+            f"{self.tag} is not published by this run; {reached}",
             f"error: {plain(failure.where, 500)}: {plain(failure.what, 1000)}",
             f"  next: {failure.next_step}",
         ]
