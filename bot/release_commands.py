@@ -58,6 +58,7 @@ def sbom(world: World, *, tag: str | None, output: Path) -> int:
     `release publish --sbom DIR` takes them: so the program that looks into the image needs no right to push or sign.
     """
     from bot.adapters.sbom_files import SbomFiles
+    from bot.adapters.sbom_libraries import validate
     from bot.flows.release_observe import platforms_of, read_tag
     from bot.flows.retag import read_image
 
@@ -67,7 +68,7 @@ def sbom(world: World, *, tag: str | None, output: Path) -> int:
     world.tools.sboms.ready()
     pinned = read_tag(job, desk.git())[2]
     index, _ = read_image(desk.contents(job.image.repository), pinned.pin.digest)
-    files = SbomFiles(output, stem(job))
+    files = SbomFiles(output, stem(job), validate)
     for platform, digest in platforms_of(index):
         made = world.tools.sboms.sboms(job.image.repository, digest, platform)
         for path in files.write(platform, made):
@@ -97,7 +98,7 @@ def publish(world: World, *, tag: str | None, sboms: Path | None, dry_run: bool,
 
     desk = ReleaseDesk(world)
     job = desk.job(desk.tag(tag))
-    done = run(job, desk.hands(job, sboms), dry_run=dry_run)
+    done = run(job, desk.hands(job, sboms, dry_run=dry_run), dry_run=dry_run)
     world.runner.tell_release(done)
     if as_json:
         click.echo(json_line(done.json()))

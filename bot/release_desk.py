@@ -18,6 +18,7 @@ from bot.world import World
 
 if TYPE_CHECKING:
     from bot.adapters.git import Git
+    from bot.adapters.github_api import GitHubApi
     from bot.adapters.registry.content import Contents
     from bot.adapters.registry.pushing import Target
     from bot.core.model import Image, ReleasePolicy
@@ -93,8 +94,8 @@ class ReleaseDesk:
             run=env.run_url,
         )
 
-    def hands(self, job: Job, sboms: Path | None) -> Hands:
-        """What a release is made with. `sboms` is a folder of them that was made before."""
+    def hands(self, job: Job, sboms: Path | None, *, dry_run: bool = False) -> Hands:
+        """What a release is made with; a dry run needs no token. `sboms` is a folder of them that was made before."""
         from bot.adapters.git_data import GitData
         from bot.adapters.github_releases import GitHubReleases
         from bot.adapters.identity_token import workflow_of_run
@@ -102,19 +103,20 @@ class ReleaseDesk:
 
         world = self.world
         world.purpose = "release"
-        releases = GitHubReleases(world.github)
-        github = GitData(world.github)
+        api = self._anybody() if dry_run else world.github
+        github = GitData(api)
         source = self.contents(job.image.repository)
         return Hands(
             git=self.git(),
             on_github=lambda name: found.sha if (found := github.tag(name)) else None,
             source=source,
+            look=self.contents,
             target=self.target,
             verifier=world.tools.verifier,
             signer=world.tools.signer,
             signs_as=lambda: workflow_of_run(world.http, world.environment.others),
             sboms=self.sbom_maker(job, sboms),
-            releases=releases,
+            releases=GitHubReleases(api),
             tell=world.log,
             rebuild=self._rebuild(job, source) if job.policy.mode == "build" else None,
         )
@@ -130,8 +132,9 @@ class ReleaseDesk:
                 next_step="Leave it out: they are made when the images are there.",
             )
         from bot.adapters.sbom_files import SbomFiles
+        from bot.adapters.sbom_libraries import validate
 
-        return SbomFiles(folder, stem(job))
+        return SbomFiles(folder, stem(job), validate)
 
     def contents(self, repository: Repository, seconds: float = SECONDS) -> Contents:
         """A repository that is read, under a deadline of its own, in seconds from now."""
@@ -157,15 +160,12 @@ class ReleaseDesk:
         from bot.adapters.cosign.signing import Signer
         from bot.adapters.expressions import Expressions
         from bot.adapters.git_data import GitData
-        from bot.adapters.github_api import GitHubApi
         from bot.adapters.github_releases import GitHubReleases
         from bot.flows.outside import Outside
 
         world, env = self.world, self.world.environment
         self._require_repository()
-        api = GitHubApi(
-            world.connections, env.github_api_url, world.repository, lambda: env.github_token, world.clock, world.log
-        )
+        api = self._anybody()
         with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
             root = Path(folder)
             read = cache(partial(self.contents, seconds=ASKING_SECONDS))
@@ -181,6 +181,16 @@ class ReleaseDesk:
                 root=SourceFile(str(trusted_root), _bytes(trusted_root), "") if trusted_root else None,
                 git=f"{env.server_url}/{world.repository}",
             )
+
+    def _anybody(self) -> GitHubApi:
+        """GitHub as anybody sees it, or as whoever gave a token."""
+        from bot.adapters.github_api import GitHubApi
+
+        world, env = self.world, self.world.environment
+        self._require_repository()
+        return GitHubApi(
+            world.connections, env.github_api_url, world.repository, lambda: env.github_token, world.clock, world.log
+        )
 
     def _require_repository(self) -> None:
         if not self.world.repository:

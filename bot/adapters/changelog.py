@@ -81,7 +81,7 @@ class Changelog:
             raise ServiceError(
                 f"{_PROGRAM} is not installed",
                 where=_PROGRAM,
-                next_step="Install it with the bot: pip install 'gateway-bot[release]'.",
+                next_step="Install the bot with its extra `release`: docs/release.md says how.",
             )
         ends = until if since is None else f"{since}..{until}"
         with tempfile.TemporaryDirectory(prefix="gateway-bot-") as folder:
@@ -103,7 +103,7 @@ class Changelog:
             raise ServiceError(
                 f"{_PROGRAM} says nothing that can be read: {plain(said, 300)}",
                 where=_PROGRAM,
-                next_step="Install the one that belongs to the bot: pip install 'gateway-bot[release]'.",
+                next_step="Install the one that comes with the bot's extra `release`: docs/release.md says how.",
             ) from None
         return {each.id: _change(each) for release in releases for each in release.commits}
 

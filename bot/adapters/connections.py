@@ -6,6 +6,7 @@ urllib3 does the work. What it is told here: nothing is followed, nothing is ask
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -44,6 +45,7 @@ class Connections:
         self._environ = environ
         self._proxies = {scheme: url for scheme in ("http", "https") if (url := _proxy(environ, scheme))}
         self._ways: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
         for url in self._proxies.values():
             try:
                 if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
@@ -97,22 +99,25 @@ class Connections:
             proxy = ""
         secure = parts.scheme == "https" or proxy.startswith("https:")
         key = f"{proxy} {secure}"
-        if key not in self._ways:
-            context = self._authorities if secure else None
-            self._ways[key] = (
-                urllib3.ProxyManager(
-                    _without_user(proxy),
-                    num_pools=_POOLS,
-                    proxy_headers=_authorization(proxy),
-                    proxy_ssl_context=context,
-                    ssl_context=context,
-                    maxsize=_CONNECTIONS,
-                    blocksize=CHUNK,
-                )
-                if proxy
-                else urllib3.PoolManager(_POOLS, ssl_context=context, maxsize=_CONNECTIONS, blocksize=CHUNK)
+        with self._lock:
+            if key not in self._ways:
+                self._ways[key] = self._new_way(proxy, self._authorities if secure else None)
+            return self._ways[key]
+
+    def _new_way(self, proxy: str, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+        return (
+            urllib3.ProxyManager(
+                _without_user(proxy),
+                num_pools=_POOLS,
+                proxy_headers=_authorization(proxy),
+                proxy_ssl_context=context,
+                ssl_context=context,
+                maxsize=_CONNECTIONS,
+                blocksize=CHUNK,
             )
-        return self._ways[key]
+            if proxy
+            else urllib3.PoolManager(_POOLS, ssl_context=context, maxsize=_CONNECTIONS, blocksize=CHUNK)
+        )
 
     def _is_direct(self, host: str) -> bool:
         """Whether NO_PROXY names the host."""

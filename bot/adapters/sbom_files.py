@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.core.index import NotProven
@@ -16,9 +16,12 @@ from bot.errors import IntegrityError, UsageError
 class SbomFiles:
     """The folder; `stem` is what all the names begin with."""
 
-    def __init__(self, folder: Path, stem: str) -> None:
+    def __init__(self, folder: Path, stem: str, validate: Callable[[Kind, bytes], None]) -> None:
+        """`validate` raises NotProven for a document that is no valid SBOM."""
         self._folder = folder
         self._stem = stem
+        self._validate = validate
+        self._read_before: dict[Digest, Sboms] = {}
 
     def ready(self, images: Sequence[tuple[Platform, Digest]] = ()) -> None:
         """Raises UsageError where there is no such folder, and as `sboms` does for each of these images."""
@@ -33,9 +36,17 @@ class SbomFiles:
         return self._of(digest, platform)
 
     def _of(self, digest: Digest, platform: Platform) -> Sboms:
+        if digest not in self._read_before:
+            self._read_before[digest] = self._proven(digest, platform)
+        return self._read_before[digest]
+
+    def _proven(self, digest: Digest, platform: Platform) -> Sboms:
         cyclonedx, spdx = (self._read(platform, kind) for kind in KINDS)
         try:
-            packages = min(prove_sbom(kind, text, digest) for kind, text in zip(KINDS, (cyclonedx, spdx), strict=True))
+            documents = dict(zip(KINDS, (cyclonedx, spdx), strict=True))
+            packages = min(prove_sbom(kind, text, digest) for kind, text in documents.items())
+            for kind, text in documents.items():
+                self._validate(kind, text)
         except NotProven as error:
             raise IntegrityError(
                 f"the SBOMs of {platform} are not this image's: {error}",

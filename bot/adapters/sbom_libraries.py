@@ -26,7 +26,7 @@ def missing(name: str) -> UsageError:
     return UsageError(
         f"{name} is not installed, without which no SBOM can be made",
         where=name,
-        next_step="Install it with `pip install 'gateway-bot[release]'`.",
+        next_step="Install the bot with its extra `release`: docs/release.md says how.",
     )
 
 

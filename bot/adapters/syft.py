@@ -44,7 +44,7 @@ class Syft:
             raise UsageError(
                 "syft is not installed, without which no SBOM can be made",
                 where=_PROGRAM,
-                next_step="Install it with `pip install 'gateway-bot[release]'`.",
+                next_step="Install the bot with its extra `release`: docs/release.md says how.",
             )
 
     def sboms(self, repository: Repository, digest: Digest, platform: Platform) -> Sboms:

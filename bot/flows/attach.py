@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from bot.core.content import Content, Descriptor, NotTaken
 from bot.core.index import NotProven
 from bot.core.reference import Digest, Tag
-from bot.core.release.referrers import artifact_type, extends, listed_with, require_attachable
+from bot.core.release.referrers import artifact_type, attached_tag, extends, listed_with, require_attachable
 from bot.errors import IntegrityError, ReleaseError
 from bot.flows.abreast import side_by_side
 from bot.flows.retag import AT_ONCE, Copied, Source, Target, bring, child, not_proven
@@ -62,7 +62,7 @@ def _attached_to(
         referrers = source.referrers(subject)
     except IntegrityError as error:
         warn(f"what refers to {error.where} was left: {error.what}")
-    for tag in (Tag(f"{subject.replace(':', '-')}.{kind}") for kind in _ATTACHED):
+    for tag in (attached_tag(subject, kind) for kind in _ATTACHED):
         try:
             found = source.manifest(tag)
         except IntegrityError as error:
@@ -136,7 +136,7 @@ def _listed(target: Target, subject: Digest) -> frozenset[Digest]:
 
 
 def _list(target: Target, subject: Digest, unlisted: Sequence[Content], warn: Warn) -> None:
-    tag = Tag(subject.replace(":", "-"))
+    tag = attached_tag(subject)
     try:
         existing = target.manifest(tag)
     except IntegrityError:

@@ -54,6 +54,8 @@ class Hands(msgspec.Struct, frozen=True):
     on_github: Callable[[str], str | None]
     """The commit of a tag on GitHub."""
     source: retag.Source
+    look: Callable[[Repository], retag.Source]
+    """A target, of which nobody wants more than to read it."""
     target: Callable[[Repository], Target]
     verifier: Verifier
     signer: Signer
@@ -70,7 +72,7 @@ def publish(job: Job, hands: Hands, *, dry_run: bool) -> Publication:
     run = _Run(job, hands)
     try:
         run.ready(dry_run=dry_run)
-        held = run.observe()
+        held = run.observe(hands.look if dry_run else hands.target)
         if dry_run:
             run.show(held)
         else:
@@ -105,7 +107,7 @@ class _Run:
                 raise
             self.warnings.append(f"it could not be published from here: {error}")
 
-    def observe(self) -> list[Held]:
+    def observe(self, look: Callable[[Repository], retag.Source]) -> list[Held]:
         """Everything that can be known before anything is written; what the tags name now."""
         job, hands = self.job, self.hands
         self.seen = seen = observe(job, hands.git, hands.source, hands.verifier)
@@ -120,7 +122,7 @@ class _Run:
         hands.sboms.ready(platforms_of(self.index))
         if self.made:
             self._step("built", f"{self.digest}: the layers of {seen.pin.digest}, none added")
-        self.targets = {place.repository: hands.target(place.repository) for place in job.places}
+        self.read = {place.repository: look(place.repository) for place in job.places}
         tags = [(place, tag) for place in job.places for tag in place.tags]
         # a passing 404 must not make a tag that is there look as if it could be set: it is looked at again before it is
         held = side_by_side(lambda each: self._held(*each, looks=3), tags, _AT_ONCE)
@@ -147,6 +149,7 @@ class _Run:
     def act(self) -> None:
         """Nothing is tagged before it is complete and signed; no tag that moves does so before all is published."""
         hands = self.hands
+        self.targets = {place.repository: hands.target(place.repository) for place in self.job.places}
         for place in self.job.places:
             self._copy(place)
         proofs = self._prove()
@@ -278,7 +281,7 @@ class _Run:
         self.is_newest = is_latest(wanted, self.hands.releases.all())
 
     def _held(self, place: Place, tag: Tag, *, looks: int = 1) -> Held:
-        found = self.targets[place.repository].manifest(tag, looks=looks)
+        found = self.read[place.repository].manifest(tag, looks=looks)
         return Held(place.repository, tag, found.digest if found else None)
 
     def _step(self, name: str, said: str, *, did: bool = False) -> None:

@@ -171,7 +171,8 @@ def _behind(job: Job, git: Git, base: Branch, pin: Pin) -> Iterable[str]:
     """What the tag says is released, whatever the base says by now; a person should know that they differ."""
     try:
         now = read_pinned(job.image, git.at(base.commit), job.allowed_keys).pin
-    except BotError:
+    except BotError as error:
+        yield f"what {base.name} pins by now is not known: {error}"
         return
     if now.digest != pin.digest:
         yield f"{base.name} pins {now.ref} by now; {job.tag.name} is released as it says, with {pin.ref}"

@@ -19,6 +19,7 @@ from bot.core.proposal.shown import Commit
 from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.release.attestation import repeat_attested
 from bot.core.release.chain import Chain, Links
+from bot.core.release.github_release import Asset
 from bot.core.release.identity import our_identity
 from bot.core.release.notes import clone_command
 from bot.core.release.ours import OurTag, Place, file_stem, places_of
@@ -27,7 +28,7 @@ from bot.core.release.sbom import KINDS, PREDICATE_TYPES, Kind, file_name, prove
 from bot.core.signature import NotSigned, Signed, repeat_command
 from bot.core.text import plain
 from bot.core.versions import Ref
-from bot.errors import BotError, ReleaseError
+from bot.errors import BotError, IntegrityError, ReleaseError
 from bot.flows.outside import AtTag, Outside, merged, read_at
 from bot.flows.release_observe import platforms_of
 from bot.flows.retag import LOOKS, read_image
@@ -119,7 +120,7 @@ class _Links:
             self.links.fails(name, f"its commit is not on {branch}: nobody merged it", repeat, exit_code=8)
 
     def _image(self) -> Content | None:
-        """The release's index, from the first place whose tags all name it; every place is looked at."""
+        """The release's index, from the first place of which a tag names it; every place is looked at."""
         index: Content | None = None
         for place in self.places:
             for tag in place.tags if place.repository not in self.denied else ():
@@ -271,21 +272,26 @@ class _Links:
             self.links.fails(name, "it is not published", repeat, exit_code=8)
             return
         wanted = dict(documents) | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
-        unknown = any(link.verdict == "unknown" for link in self.links.found)
         for file, contents in wanted.items():
-            asset = shown.asset(file)
-            if asset is None:
-                self.links.fails(file, "it is not among the files of the GitHub Release", repeat)
-            elif asset.digest is None:
-                self.links.warns(file, "GitHub does not say its digest, so it was not compared", repeat)
-            elif not contents and unknown:
-                said = "it was compared with nothing: what was attested of it is not known"
-                self.links.found.append(Unanswered(said, "See the link of what was attested.").gate(file, repeat))
-            elif asset.digest not in {digest_of(content) for content in contents}:
-                self.links.fails(file, f"it is {asset.digest}, which is not what was attested", repeat)
+            self._file(file, shown.asset(file), contents, repeat)
+        for asset in shown.assets:
+            if asset.name not in wanted:
+                self.links.warns(plain(asset.name, 100), "it is among the files, and nobody attested it", repeat)
         if not any(self.links.has(file) for file in wanted):
             locked = ", immutable" if shown.immutable else ""
             self.links.passes(name, f"published{locked}, its {len(wanted)} files are what was attested", repeat)
+
+    def _file(self, file: str, asset: Asset | None, contents: Sequence[bytes], repeat: str) -> None:
+        """One file of the release: nothing is said where it is what was attested."""
+        if asset is None:
+            self.links.fails(file, "it is not among the files of the GitHub Release", repeat)
+        elif asset.digest is None:
+            self.links.warns(file, "GitHub does not say its digest, so it was not compared", repeat)
+        elif not contents and any(link.verdict == "unknown" for link in self.links.found):
+            said = "it was compared with nothing: what was attested of it is not known"
+            self.links.found.append(Unanswered(said, "See the link of what was attested.").gate(file, repeat))
+        elif asset.digest not in {digest_of(content) for content in contents}:
+            self.links.fails(file, f"it is {asset.digest}, which is not what was attested", repeat)
 
     def _upstream(self, index: Content | None) -> None:
         pin, repository = self.pinned.pin, self.image.repository
@@ -302,6 +308,11 @@ class _Links:
         if signature is None:
             self.links.warns("upstream's signature", "the settings at the tag do not say who must have signed it", "")
             return
+        if self.links.doubts(name) and not self.is_copy:
+            said = "upstream's image was not read, and ours is another one, which upstream did not sign"
+            next_step = "Run it again when upstream's registry answers."
+            self.links.found.append(Unanswered(said, next_step).gate("upstream's signature", repeat))
+            return
         at = self.home if self.links.doubts(name) else repository
         repeat = repeat_command(at, pin.digest, pin.ref, signature)
         self._signature("upstream's signature", at, pin.digest, pin.ref, signature, repeat)
@@ -309,7 +320,7 @@ class _Links:
     def _gone(self, error: BotError, repeat: str) -> None:
         """Upstream may have removed what we still serve; then it is our copy that its signature is asked of."""
         name = "upstream's image"
-        if error.exit_code == 5 and self.is_copy:  # noqa: PLR2004 - IntegrityError's
+        if isinstance(error, IntegrityError) and self.is_copy:
             self.links.warns(name, f"{error.what}; our copy is the same, by its digest", repeat)
         else:
             self.links.unknown(name, error, repeat)

@@ -10,10 +10,11 @@ import pytest
 
 from bot.adapters.connections import Connections
 from bot.adapters.http import Http
-from bot.adapters.registry.content import Contents, fallback_tag
+from bot.adapters.registry.content import Contents
 from bot.adapters.registry.pushing import Target
 from bot.core.content import Descriptor
 from bot.core.reference import Digest, Tag, digest_of, parse_repository
+from bot.core.release.referrers import attached_tag
 from bot.embedded.images import INDEX, Content, MultiPlatformImage, build_image
 from bot.embedded.registry import EmbeddedRegistry
 from bot.errors import IntegrityError
@@ -123,7 +124,7 @@ def test_one_more_that_is_attached_later_keeps_the_others(copying: Copying) -> N
     copying.attached()
 
     assert {each.digest for each in copying.target.referrers(digest)} == {one, two}
-    kept = copying.target.manifest(fallback_tag(digest))
+    kept = copying.target.manifest(attached_tag(digest))
     assert kept is None or {entry["digest"] for entry in json.loads(kept.body)["manifests"]} == {one, two}
 
 

@@ -187,4 +187,4 @@ def test_syft_stands_beside_the_interpreter_where_the_path_does_not_know_it(
     program.chmod(0o755)
     syft.ready()
 
-    assert refused.value.next_step == "Install it with `pip install 'gateway-bot[release]'`."
+    assert refused.value.next_step == "Install the bot with its extra `release`: docs/release.md says how."

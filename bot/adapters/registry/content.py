@@ -22,6 +22,7 @@ from bot.core.content import Content, Descriptor, read_content
 from bot.core.distribution import Login, next_page, origin
 from bot.core.index import ACCEPT, INDEX_TYPES, MAX_BYTES, NotProven
 from bot.core.reference import Digest, Repository, Tag, is_loopback
+from bot.core.release.referrers import attached_tag
 from bot.errors import IntegrityError, ServiceError
 
 _OK, _NOT_FOUND = 200, 404
@@ -132,11 +133,15 @@ class Contents:
     def _referrers(self, digest: Digest) -> Iterator[Content]:
         """GHCR has no such API, or redirects it to a page; a proxy may answer anything."""
         url: str | None = f"{self._base}/referrers/{digest}"
-        for _ in range(_MAX_PAGES):
+        for page in range(_MAX_PAGES):
             try:
                 response = self._get(url, INDEX_TYPES[0], MAX_BYTES) if url else None
             except IntegrityError:
+                if page:
+                    raise
                 break
+            if page and response is not None and response.status != _OK:
+                raise refused(response, self._access.host)
             if response is None or response.status != _OK:
                 break
             kind = response.headers.get("Content-Type", "")
@@ -150,7 +155,7 @@ class Contents:
                 url = next_page(response.headers.get("Link", ""), response.url)
             except ValueError as error:
                 raise foreign(response, str(error)) from None
-        listed = self.manifest(fallback_tag(digest))
+        listed = self.manifest(attached_tag(digest))
         if listed is not None and listed.is_index:
             yield listed
 
@@ -237,11 +242,6 @@ def joined(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:
         return ""
-
-
-def fallback_tag(digest: Digest) -> Tag:
-    """The tag that holds the list of referrers where a registry has no API for it."""
-    return Tag(digest.replace(":", "-"))
 
 
 def seconds_for(blob: Descriptor) -> float:

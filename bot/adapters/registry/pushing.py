@@ -131,7 +131,7 @@ class Target(Contents):
                 next_step="Look for a proxy in the registry's place. Nothing that is incomplete was tagged.",
             )
         if begun.status != _ACCEPTED:
-            return _Sent(begun.url, begun.status, begun.headers, begun.body, is_mounted=True)
+            return _Sent(begun.url, begun.status, begun.headers, begun.body, is_mounted=begun.status == _CREATED)
         place = joined(uploads, begun.headers.get("Location", ""))
         if not _same_origin(place, uploads):
             raise foreign(begun, f"it takes blobs at {shown(place)[:200]!r}")

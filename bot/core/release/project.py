@@ -45,7 +45,9 @@ def with_version(source: bytes, version: Version) -> bytes:
         from tomlkit.items import String  # noqa: PLC0415 - as above
     except ImportError:
         raise ServiceError(
-            "tomlkit is not installed", where="tomlkit", next_step="Install it: pip install 'gateway-bot[release]'."
+            "tomlkit is not installed",
+            where="tomlkit",
+            next_step="Install the bot with its extra `release`: docs/release.md says how.",
         ) from None
     text = _text(source)
     document = tomlkit.parse(text)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from bot.core.content import Content, read_content
 from bot.core.index import INDEX_TYPES, NotProven
+from bot.core.reference import Digest, Tag
 
 MAX_MANIFEST, MAX_BLOB = 1024 * 1024, 32 * 1024 * 1024
 """Bytes of an attached manifest, and of a document; an SBOM of ten thousand packages has ten million."""
@@ -20,6 +21,11 @@ _MAX_PARTS = 64
 _MAX_ANNOTATIONS = 4096
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+
+
+def attached_tag(digest: Digest, kind: str = "") -> Tag:
+    """The tag that holds a signature (`sig`) or the like; without a kind, the list of referrers."""
+    return Tag(f"{digest.replace(':', '-')}{f'.{kind}' if kind else ''}")
 
 
 def require_attachable(manifest: Content) -> None:
