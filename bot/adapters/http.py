@@ -157,7 +157,8 @@ class Http:
                     next_step="Look for a proxy that compresses what the service sends.",
                 )
             body = bytearray()
-            for chunk in response.stream(_CHUNK, decode_content=True):
+            # as it comes, so that a drip is noticed
+            while chunk := response.read1(_CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > max_bytes:
                     raise IntegrityError(

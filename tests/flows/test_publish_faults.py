@@ -150,7 +150,7 @@ def requests_of(world: Releasing) -> Watch:
 @pytest.mark.parametrize("last", [BEFORE, AFTER], ids=["unheard", "unanswered"])
 def test_killed_at_a_write_the_next_run_goes_on(world: Releasing, last: Fault) -> None:
     writes = requests_of(world).writes
-    step = 36
+    step = 60
 
     assert len(writes) > 100
     assert sweep(world, writes[::step] if last is BEFORE else writes[step // 2 :: step], last) == []

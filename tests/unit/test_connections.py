@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import urllib3
 from urllib3.exceptions import HTTPError
 
 from bot.adapters.connections import Connections, why
@@ -128,3 +132,110 @@ def test_nobody_at_a_port_is_no_connection() -> None:
         ask(connections, "http://127.0.0.1:1/")
 
     assert why(raised.value) == "no connection (Connection refused)"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and the certificate of 127.0.0.1 that it signed itself, in one file."""
+    file = tmp_path_factory.mktemp("certificate") / "both.pem"
+    ask = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    ask += ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", "-"]
+    made = subprocess.run(ask, capture_output=True, check=True).stdout
+    file.write_bytes(file.read_bytes() + made)
+    return file
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[Proxy]:
+    """The same over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    running = Proxy()
+    running.start()
+    assert running._server is not None
+    running._server.socket = context.wrap_socket(running._server.socket, server_side=True)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+@pytest.mark.parametrize("first", [True, False])
+def test_https_trusts_whom_the_environment_names_whatever_was_asked_before(
+    server: Proxy, secure: Proxy, certificate: Path, tmp_path: Path, name: str, *, first: bool
+) -> None:
+    environ = {name: str(certificate)}
+    if name == "SSL_CERT_DIR":
+        said = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
+        hashed = subprocess.run(said, capture_output=True, check=True).stdout.decode().strip()
+        (tmp_path / f"{hashed}.0").write_bytes(certificate.read_bytes())
+        environ = {name: str(tmp_path)}
+    with Connections(environ) as connections:
+        if first:
+            ask(connections, server.url)
+
+        assert ask(connections, f"https://{secure.host}/") == b"0123456789"
+
+
+def test_https_trusts_nobody_whom_the_environment_does_not_name(server: Proxy, secure: Proxy) -> None:
+    with Connections({}) as connections:
+        ask(connections, server.url)
+        with pytest.raises(HTTPError) as raised:
+            ask(connections, f"https://{secure.host}/")
+
+    assert why(raised.value).startswith("its certificate is not accepted")
+    assert secure.exchanges == []
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY"])
+def test_a_proxy_for_https_is_for_https_only(server: Proxy, name: str) -> None:
+    with Connections({name: f"http://{server.host}"}) as connections:
+        with pytest.raises(HTTPError) as plain:
+            ask(connections, "http://registry.invalid/")
+        with pytest.raises(HTTPError) as secured:
+            ask(connections, "https://registry.invalid/")
+
+    assert why(plain.value).startswith("its name is not known")
+    assert why(secured.value).startswith("the proxy does not let it through")  # it knows no CONNECT
+    assert server.exchanges == []
+
+
+def test_a_proxy_for_http_is_for_http_only(server: Proxy) -> None:
+    with Connections({"http_proxy": f"http://{server.host}"}) as connections, pytest.raises(HTTPError) as raised:
+        ask(connections, "https://registry.invalid/")
+
+    assert why(raised.value).startswith("its name is not known")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+def test_the_name_in_lower_case_wins(server: Proxy, name: str) -> None:
+    with Connections({name.upper(): "http://127.0.0.1:1", name: f"http://{server.host}"}) as connections:
+        ask(connections, "http://registry.example/")
+
+    assert len(server.exchanges) == 1
+
+
+def test_the_proxy_of_a_scheme_goes_before_the_one_for_all(server: Proxy) -> None:
+    with Connections({"all_proxy": "http://127.0.0.1:1", "HTTP_PROXY": f"http://{server.host}"}) as connections:
+        ask(connections, "http://registry.example/")
+
+    assert len(server.exchanges) == 1
+
+
+def test_whom_no_proxy_names_in_lower_case_counts(server: Proxy) -> None:
+    environ = {"http_proxy": f"http://{server.host}", "no_proxy": "other.invalid", "NO_PROXY": "registry.invalid"}
+    with Connections(environ) as connections:
+        ask(connections, "http://registry.invalid/")
+
+    assert len(server.exchanges) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_who_uses_a_proxy_is_in_a_header_and_not_in_its_address(scheme: str) -> None:
+    environ = {f"{scheme}_proxy": f"http://bot:{PASSWORD}@proxy.example:3128"}
+    with Connections(environ) as connections:
+        way = connections._way(f"{scheme}://registry.example/")
+
+    assert isinstance(way, urllib3.ProxyManager)
+    assert way.proxy is not None
+    assert (way.proxy.url, way.proxy.auth) == ("http://proxy.example:3128", None)
+    assert way.proxy_headers == {"proxy-authorization": "Basic " + b64encode(f"bot:{PASSWORD}".encode()).decode()}

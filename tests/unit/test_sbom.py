@@ -248,4 +248,4 @@ def test_a_missing_library_says_how_to_install_it(name: str, monkeypatch: pytest
             ask()
 
         assert refused.value.what.startswith(f"{name} is not installed")
-        assert refused.value.next_step == "Install it with `pip install 'gateway-bot[release]'`."
+        assert refused.value.next_step == "Install the bot with its extra `release`: docs/release.md says how."
