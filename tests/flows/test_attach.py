@@ -9,6 +9,8 @@ import pytest
 from bot.core.reference import Digest
 from bot.embedded.images import CONFIG, INDEX, LAYER, MANIFEST, Content
 from bot.embedded.server import Fault, Response
+from bot.errors import BotError
+from bot.flows.attach import MAX_OF_OURS, MAX_REFERRERS
 from bot.flows.retag import Copied
 from tests.flows.pair import Pair, pair
 from tests.flows.release_standins import (
@@ -20,7 +22,9 @@ from tests.flows.release_standins import (
     proven,
     sign_legacy,
     subject_of,
+    with_entry,
 )
+from tests.flows.releases import writes_of
 
 __all__ = ["pair"]
 
@@ -251,3 +255,128 @@ def test_strangers_referrers_do_not_crowd_out_what_must_come_along(pair: Pair) -
     pair.attached(digest, must=True)
 
     assert proven(pair.ours, digest, "us") != set()
+
+
+# --- lists of referrers
+
+
+def paged(pair: Pair, digest: Digest, second: Response) -> None:
+    """The source lists its first referrer on one page, and says of a second page."""
+    whole = json.loads(pair.theirs.referrers(digest))
+    page = json.dumps({**whole, "manifests": whole["manifests"][:1]}).encode()
+    link = ("Link", f'</v2/up/app/referrers/{digest}?page=2>; rel="next"')
+    first = Response(200, page, (("Content-Type", INDEX), link))
+
+    def intercept(_method: str, path: str) -> Fault | None:
+        if "/referrers/" not in path:
+            return None
+        return Fault(answer=second if path.endswith("?page=2") else first)
+
+    pair.one.intercept = intercept
+
+
+def test_referrers_on_two_pages_come_along_all(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    people = ("a-person", "another", "a-third")
+    for person in people:
+        attach(pair.theirs, digest, person)
+    whole = json.loads(pair.theirs.referrers(digest))
+    rest = json.dumps({**whole, "manifests": whole["manifests"][1:]}).encode()
+    paged(pair, digest, Response(200, rest, (("Content-Type", INDEX),)))
+    copied, warnings = pair.attached(digest)
+
+    assert (copied.manifests, warnings) == (3, ())
+    assert all(proven(pair.ours, digest, person) for person in people)
+
+
+PAGE = Response(200, b"<html>", (("Content-Type", "text/html"),))
+BREAKS_OFF = {
+    "not there": (Response(404), 4, "HTTP 404"),
+    "denied": (Response(403), 4, "HTTP 403"),
+    "unavailable": (Response(503), 4, "HTTP 503"),
+}
+
+
+@pytest.mark.parametrize("must", [True, False])
+@pytest.mark.parametrize("how", BREAKS_OFF)
+def test_a_list_of_referrers_that_breaks_off_after_its_first_page_is_none(pair: Pair, how: str, *, must: bool) -> None:
+    """Else the rest would be missing without a word."""
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    attach(pair.theirs, digest, "a-person")
+    second, code, said = BREAKS_OFF[how]
+    paged(pair, digest, second)
+    with pytest.raises(BotError, match=said) as raised:
+        pair.attached(digest, must=must)
+
+    assert raised.value.exit_code == code
+    assert proven(pair.ours, digest, "a-person") == set()
+
+
+@pytest.mark.parametrize("how", ["redirect", "page of another kind"])
+def test_a_second_page_that_cannot_be_read_is_said(pair: Pair, how: str) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    attach(pair.theirs, digest, "a-person")
+    moved = Response(307, b"", (("Location", f"/v2/up/app/referrers/{digest}"),))
+    paged(pair, digest, moved if how == "redirect" else PAGE)
+    _, warnings = pair.attached(digest)
+
+    assert [warning.startswith("what refers to ") for warning in warnings] == [True]
+
+
+@pytest.mark.parametrize(("more", "brought"), [(0, MAX_REFERRERS), (1, MAX_REFERRERS)])
+def test_no_more_referrers_than_anybody_needs_are_brought(pair: Pair, more: int, brought: int) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    for number in range(MAX_REFERRERS + more):
+        refer(pair, digest, artifactType="application/x", annotations={"number": str(number)})
+    copied, warnings = pair.attached(digest)
+    listed = json.loads(pair.ours.referrers(digest))["manifests"]
+
+    assert (copied.manifests, len(listed)) == (brought, brought)
+    assert [f"of {MAX_REFERRERS + more} referrers {MAX_REFERRERS} were copied" in said for said in warnings] == [
+        True
+    ] * more
+    assert MAX_OF_OURS > MAX_REFERRERS
+
+
+def test_a_list_under_the_tag_of_a_signature_is_left(pair: Pair) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    tag = f"{digest.replace(':', '-')}.sig"
+    pair.theirs.tags[tag] = digest
+    copied, warnings = pair.attached(digest)
+
+    assert (copied, warnings, tag in pair.ours.tags) == (Copied(), (), False)
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_referrers_are_listed_under_a_tag_only_where_the_registry_does_not_list_them(pair: Pair, *, api: bool) -> None:
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    pair.other.referrers = api
+    attached = attach(pair.theirs, digest, "a-person")
+    tag = digest.replace(":", "-")
+    pair.attached(digest)
+    written = [each.path for each in writes_of(pair.other) if each.path.endswith(f"/manifests/{tag}")]
+
+    assert (len(written), tag in pair.ours.tags) == ((0, False) if api else (1, True))
+    assert attached in pair.ours.manifests
+
+
+def test_only_what_is_not_listed_is_added_to_the_list(pair: Pair) -> None:
+    """What somebody listed there already stays as it is said, and is not said twice."""
+    digest = pair.one.push_image("up/app", "v1")
+    pair.copy(digest)
+    pair.other.referrers = False
+    there = attach(pair.theirs, digest, "a-person")
+    added = attach(pair.theirs, digest, "another")
+    tag = digest.replace(":", "-")
+    pair.ours.add_manifest(pair.theirs.manifests[there])
+    pair.ours.add_manifest(with_entry(b"", pair.theirs.manifests[there]), tag)
+    pair.attached(digest)
+    listed = json.loads(pair.ours.manifests[pair.ours.tags[tag]].data)["manifests"]
+
+    assert [entry["digest"] for entry in listed] == [there, added]

@@ -420,6 +420,23 @@ def test_a_commit_that_a_hook_widened_is_not_tagged(project: Project) -> None:
     assert project.tags == ["v1.2.3"]
 
 
+def test_a_commit_that_was_made_before_git_broke_off_stays_and_is_tagged_by_the_next_run(project: Project) -> None:
+    """A hook that comes after the commit ends git: putting both files back would undo a release that is there."""
+    before = project.commit("feat: one")
+    hook("post-commit", "kill -9 $PPID")(project)
+    with pytest.raises(ReleaseError, match="git commit was refused"):
+        project.bump()
+    made = project.run("rev-parse", "HEAD")
+    left = (project.run("rev-parse", "HEAD^"), project.run("status", "--porcelain"), project.tags)
+    texts = (project.text("pyproject.toml"), project.text("CHANGELOG.md").count("## 1.2.4 - "))
+    (project.root / ".git" / "hooks" / "post-commit").unlink()
+    done = project.bump()
+
+    assert left == (before, "", ["v1.2.3"])
+    assert texts == (PROJECT.replace('version = "1.2.3"  #', 'version = "1.2.4"  #'), 1)
+    assert (done.did, done.commit, project.tags) == ("tagged", made, ["v1.2.3", "v1.2.4"])
+
+
 def test_a_refused_tag_is_made_by_the_next_run(project: Project) -> None:
     project.commit("feat: one")
     project.run("config", "tag.gpgSign", "true")

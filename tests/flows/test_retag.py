@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bot.core.reference import Digest
+from bot.adapters.connections import Connections
+from bot.adapters.http import ATTEMPTS, Http
+from bot.adapters.registry.content import Contents
+from bot.adapters.registry.pushing import Target
+from bot.core.content import Descriptor, read_content
+from bot.core.reference import Digest, digest_of, parse_repository
 from bot.embedded.images import (
     CONFIG,
     DOCKER_INDEX,
@@ -20,9 +29,11 @@ from bot.embedded.images import (
     platform_of,
 )
 from bot.embedded.registry import EmbeddedRegistry
+from bot.embedded.server import LoopbackServer, Request, Response
 from bot.embedded.storage import StoredRepository
-from bot.errors import IntegrityError
-from bot.flows.retag import Copied, read_image
+from bot.errors import BotError, IntegrityError
+from bot.flows.retag import Copied, bring, read_image
+from tests.flows.conftest import TestClock
 from tests.flows.pair import Pair, pair
 from tests.flows.release_standins import lacks, manifest_of
 from tests.flows.releases import writes_of
@@ -231,3 +242,119 @@ def test_a_manifest_that_a_target_kept_half_is_put_again(pair: Pair) -> None:
     assert {name: found.data for name, found in pair.ours.manifests.items() if name in whole} == {
         name: found.data for name, found in whole.items()
     }
+
+
+def test_a_layer_that_may_not_be_handed_on_is_not_brought_where_the_target_lacks_it(pair: Pair) -> None:
+    foreign = Content(FOREIGN, b"of somebody")
+    named = manifest(pair.theirs, [foreign, layer()])
+    blobs = read_content(named.data, content_type=MANIFEST, header_digest=None, expected=None).blobs
+    copied = bring(pair.source, pair.target, blobs, pair.said.append)
+    asked = [each.path for each in (*pair.one.exchanges, *pair.other.exchanges) if foreign.digest in each.path]
+
+    assert (copied.blobs, foreign.digest in pair.ours.blobs, asked) == (2, False, [])
+
+
+# --- a registry that takes whatever it is sent
+
+
+class Careless(LoopbackServer):
+    """Compares no digests, and keeps what came before a connection broke off."""
+
+    def answer(self, request: Request) -> Response:
+        match request.method:
+            case "HEAD":
+                return Response(404)
+            case "POST":
+                return Response(202, b"", (("Location", f"{request.path}one"),))
+            case _:
+                return Response(201)
+
+    @property
+    def uploads(self) -> list[bytes]:
+        """What was sent of the blob."""
+        return [each.body for each in self.exchanges if each.method == "PUT"]
+
+    def wait_for(self, number: int) -> None:
+        """A request that breaks off is known when the connection is closed."""
+        ends = time.monotonic() + 5
+        while len(self.uploads) < number and time.monotonic() < ends:
+            time.sleep(0.005)
+
+
+@contextmanager
+def saying(parts: Sequence[bytes], *, length: int | None) -> Iterator[str]:
+    """The host of a registry that sends these parts of a blob, one after another; chunked where it says no length."""
+
+    class Said(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if length is None:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+            for part in parts:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if length is None else part)
+            self.wfile.write(b"0\r\n\r\n" if length is None else b"")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            """It is not said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Said)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+HALVES = (b"a" * 50_000, b"b" * 50_000)
+UNPROVEN: dict[str, tuple[tuple[bytes, ...], int | None, int, int, str]] = {
+    "other bytes at its end": ((HALVES[0], b"x" * 50_000), None, 1, 5, "not what its digest says"),
+    "other bytes at its beginning": ((b"x" * 50_000, HALVES[1]), None, 1, 5, "not what its digest says"),
+    "other bytes of a known length": ((HALVES[0], b"x" * 50_000), 100_000, 1, 5, "not what its digest says"),
+    "too short": ((HALVES[0], HALVES[1][:-1]), None, ATTEMPTS, 4, "a blob broke off: 1 of 100,000 bytes did not come"),
+    "nothing": ((), None, ATTEMPTS, 4, "a blob broke off: 100,000 of 100,000 bytes did not come"),
+    "too long": ((*HALVES, b"x"), None, 1, 5, "longer than the 100,000 bytes"),
+    "much too long": ((*HALVES, *HALVES), None, 1, 5, "longer than the 100,000 bytes"),
+}
+
+
+@contextmanager
+def from_to(source: str, target: LoopbackServer) -> Iterator[tuple[Contents, Target]]:
+    with Connections({}) as connections:
+        http = Http(connections, TestClock(), lambda _text: None)
+        yield (
+            Contents(connections, http, parse_repository(f"{source}/up/app"), lambda _host: None),
+            Target(connections, http, parse_repository(f"{target.host}/our/app"), lambda _host: None),
+        )
+
+
+@pytest.mark.parametrize("how", UNPROVEN)
+def test_a_careless_registry_never_gets_the_last_part_of_a_blob_that_is_not_proven(how: str) -> None:
+    parts, length, times, code, said = UNPROVEN[how]
+    blob = Descriptor(digest_of(b"".join(HALVES)), 100_000, LAYER)
+    with (
+        saying(parts, length=length) as host,
+        Careless() as careless,
+        from_to(host, careless) as (source, target),
+    ):
+        with pytest.raises(BotError, match=said) as raised:
+            target.bring(blob, source)
+        careless.wait_for(times)
+        sent = careless.uploads
+
+    assert (raised.value.exit_code, len(sent)) == (code, times)
+    assert [len(body) for body in sent if len(body) >= blob.size or not b"".join(parts).startswith(body)] == []
+    assert b"".join(parts) not in [body for body in sent if body]
+
+
+def test_a_careless_registry_gets_a_blob_that_is_proven_whole() -> None:
+    blob = Descriptor(digest_of(b"".join(HALVES)), 100_000, LAYER)
+    with saying(HALVES, length=None) as host, Careless() as careless, from_to(host, careless) as (source, target):
+        came = target.bring(blob, source)
+
+        assert (came, careless.uploads) == ("copied", [b"".join(HALVES)])

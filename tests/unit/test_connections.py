@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from urllib3.exceptions import HTTPError
 
 from bot.adapters.connections import Connections, why
@@ -134,15 +141,29 @@ def test_nobody_at_a_port_is_no_connection() -> None:
     assert why(raised.value) == "no connection (Connection refused)"
 
 
+NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and the certificate of 127.0.0.1 that it signed itself, in one file."""
     file = tmp_path_factory.mktemp("certificate") / "both.pem"
-    ask = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    ask += ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", "-"]
-    made = subprocess.run(ask, capture_output=True, check=True).stdout
-    file.write_bytes(file.read_bytes() + made)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    asked = x509.CertificateBuilder(NAME, NAME, key.public_key(), x509.random_serial_number())
+    asked = asked.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    made = asked.add_extension(here, critical=False).sign(key, SHA256())
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
+    )
     return file
+
+
+def name_in_folder() -> str:
+    """The file in which OpenSSL looks for this name: a hash of its parts, which are in lower case here."""
+    parts = NAME.public_bytes()[2:]
+    return f"{int.from_bytes(sha1(parts, usedforsecurity=False).digest()[:4], 'little'):08x}.0"
 
 
 @pytest.fixture
@@ -165,9 +186,7 @@ def test_https_trusts_whom_the_environment_names_whatever_was_asked_before(
 ) -> None:
     environ = {name: str(certificate)}
     if name == "SSL_CERT_DIR":
-        said = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
-        hashed = subprocess.run(said, capture_output=True, check=True).stdout.decode().strip()
-        (tmp_path / f"{hashed}.0").write_bytes(certificate.read_bytes())
+        (tmp_path / name_in_folder()).write_bytes(certificate.read_bytes())
         environ = {name: str(tmp_path)}
     with Connections(environ) as connections:
         if first:

@@ -131,33 +131,40 @@ class Contents:
             raise not_proven(error, self.repository, name) from None
 
     def _referrers(self, digest: Digest) -> Iterator[Content]:
-        """GHCR has no such API, or redirects it to a page; a proxy may answer anything."""
-        url: str | None = f"{self._base}/referrers/{digest}"
-        for page in range(_MAX_PAGES):
-            try:
-                response = self._get(url, INDEX_TYPES[0], MAX_BYTES) if url else None
-            except IntegrityError:
-                if page:
-                    raise
-                break
-            if page and response is not None and response.status != _OK:
-                raise refused(response, self._access.host)
-            if response is None or response.status != _OK:
-                break
-            kind = response.headers.get("Content-Type", "")
-            try:
-                yield read_content(response.body, content_type=kind, header_digest=None, expected=None)
-            except NotProven as error:
-                if kind.partition(";")[0].strip() not in INDEX_TYPES:
-                    break
-                raise not_proven(error, self.repository, digest) from None
-            try:
-                url = next_page(response.headers.get("Link", ""), response.url)
-            except ValueError as error:
-                raise foreign(response, str(error)) from None
+        yield from self._listed(digest)
         listed = self.manifest(attached_tag(digest))
         if listed is not None and listed.is_index:
             yield listed
+
+    def _listed(self, digest: Digest) -> Iterator[Content]:
+        """What the API lists: nothing where there is none, however that is said. GHCR redirects to a page.
+
+        Once it has begun it has to come to its end. Raises IntegrityError, ServiceError.
+        """
+        url: str | None = f"{self._base}/referrers/{digest}"
+        for page in range(_MAX_PAGES):
+            if url is None:
+                return
+            try:
+                response = self._get(url, INDEX_TYPES[0], MAX_BYTES)
+            except IntegrityError:
+                if page:
+                    raise
+                return
+            kind = response.headers.get("Content-Type", "")
+            is_list = response.status == _OK and kind.partition(";")[0].strip() in INDEX_TYPES
+            if not page and not is_list:
+                return
+            if response.status != _OK:
+                raise refused(response, self._access.host)
+            try:
+                yield read_content(response.body, content_type=kind, header_digest=None, expected=None)
+                url = next_page(response.headers.get("Link", ""), response.url)
+            except NotProven as error:
+                raise not_proven(error, self.repository, digest) from None
+            except ValueError as error:
+                raise foreign(response, str(error)) from None
+        raise not_proven(NotProven(f"its list of referrers does not end ({_MAX_PAGES} pages)"), self.repository, digest)
 
     def _get(self, url: str, accept: str, max_bytes: int) -> Response:
         return self._access.through(
