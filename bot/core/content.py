@@ -76,6 +76,11 @@ def same_size(found: Content, descriptor: Descriptor) -> Content:
     return found
 
 
+def same_layers(ours: Content, theirs: Content) -> bool:
+    """Whether two manifests have the same layers, in the same order; their configs may differ."""
+    return [blob.digest for blob in ours.blobs[1:]] == [blob.digest for blob in theirs.blobs[1:]]
+
+
 def _list(document: Mapping[str, object], key: str) -> Sequence[object]:
     found = document.get(key)
     if not isinstance(found, list) or len(found) > _MAX_PARTS:

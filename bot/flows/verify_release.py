@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from bot.core.content import Content, Denied
+from bot.core.content import Content, Denied, same_layers
 from bot.core.gates import Unanswered
 from bot.core.index import NotProven
 from bot.core.model import Platform, Signature
@@ -329,17 +329,16 @@ class _Links:
         """In build mode the image is another one: the layers of each platform are upstream's, all and in order."""
         name = "layers"
         repeat = f"crane manifest {self.home}@{index.digest}"
-        theirs = {manifest.digest: manifest for manifest in manifests}
-        own = {manifest.digest: manifest for manifest in self.manifests}
-        if [platform for platform, _ in platforms_of(index)] != [platform for platform, _ in platforms_of(upstream)]:
+        found = {manifest.digest: manifest for manifest in (*manifests, *self.manifests)}
+        ours, theirs = platforms_of(index), platforms_of(upstream)
+        pairs = zip(ours, theirs, strict=False)
+        changed = [platform for (platform, mine), (_, base) in pairs if not same_layers(found[mine], found[base])]
+        if [platform for platform, _ in ours] != [platform for platform, _ in theirs]:
             self.links.fails(name, "it has other platforms than upstream's image", repeat)
-            return
-        for (platform, mine), (_, base) in zip(platforms_of(index), platforms_of(upstream), strict=True):
-            layers = [blob.digest for blob in own[mine].blobs[1:]], [blob.digest for blob in theirs[base].blobs[1:]]
-            if layers[0] != layers[1]:
-                self.links.fails(name, f"those of {platform} are not upstream's", repeat)
-                return
-        self.links.passes(name, "those of every platform are upstream's, none added", repeat)
+        elif changed:
+            self.links.fails(name, f"those of {changed[0]} are not upstream's", repeat)
+        else:
+            self.links.passes(name, "those of every platform are upstream's, none added", repeat)
 
     def _asked(self, signature: Signature) -> Signature:
         """As cosign is asked: with the trusted root where it is kept."""
