@@ -32,6 +32,15 @@ class _Heard(Future[_T]):
                 continue
 
 
+def waited(wait: Callable[[float], bool], seconds: float) -> bool:
+    """Whether what `wait` waits for, so many seconds at most, came in that time; in slices, as above."""
+    ends = time.monotonic() + seconds
+    while (left := ends - time.monotonic()) > 0:
+        if wait(min(left, _SLICE_SECONDS)):
+            return True
+    return False
+
+
 def settled(*futures: Future[Any]) -> None:
     """Wait for all of them, whatever they bring: an error of one leaves no other at work behind it."""
     for future in futures:

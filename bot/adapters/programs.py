@@ -28,6 +28,7 @@ from typing import IO
 
 import msgspec
 
+from bot.beside import waited
 from bot.core.distribution import Login
 from bot.errors import ServiceError
 
@@ -199,7 +200,8 @@ def _watch(process: subprocess.Popen[bytes], program: str, stdin: bytes, seconds
     why = f"did not end within {seconds:.0f} s"
     try:
         for _ in works:
-            ended.get(timeout=max(0.0, ends - time.monotonic()))
+            if not waited(partial(_ends, ended), ends - time.monotonic()):
+                raise Empty  # noqa: TRY301 - as when it is too late below
             if max(len(out), len(err)) > max_bytes:
                 why = f"printed more than {max_bytes:,} bytes"
                 break
@@ -212,6 +214,14 @@ def _watch(process: subprocess.Popen[bytes], program: str, stdin: bytes, seconds
         where=program,
         next_step="Nothing is known. Run it again; if it stays so, run the program by hand and look at what it does.",
     )
+
+
+def _ends(ended: SimpleQueue[None], seconds: float) -> bool:
+    try:
+        ended.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
 
 
 def _read(pipe: IO[bytes] | None, into: bytearray, max_bytes: int) -> None:

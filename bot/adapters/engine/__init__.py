@@ -18,6 +18,7 @@ from bot.adapters.engine.context import packed
 from bot.adapters.engine.images import provide
 from bot.adapters.engine.output import MAX_BYTES, Output
 from bot.adapters.engine.readiness import NO_NETWORK, Probe, reachable
+from bot.beside import waited
 from bot.core.distribution import Login
 from bot.core.gateway_config.verdict import Answer
 from bot.core.model import Platform, SourceFile
@@ -212,7 +213,7 @@ class Engine:
         from docker.errors import APIError  # noqa: PLC0415 - loaded with the client
 
         deadline = time.monotonic() + seconds
-        output.changed.wait(seconds)
+        waited(output.changed.wait, seconds)
         state = containers.ended(client, container, deadline) if not output.is_too_much else None
         stopped = ""
         if state is None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from bot.beside import waited
 from bot.core.distribution import Login
 from bot.core.text import plain
 from bot.errors import ServiceError
@@ -58,6 +59,7 @@ def _pull(client: APIClient, image: str, login: Callable[[str], Login | None], p
         auth = {"username": found.username, "password": found.password, "serveraddress": host}
     failed: list[str] = []
     errors: list[Exception] = []
+    ended = threading.Event()
 
     def pull() -> None:
         try:
@@ -67,14 +69,15 @@ def _pull(client: APIClient, image: str, login: Callable[[str], Login | None], p
             failed.extend(str(step["error"]) for step in steps if "error" in step)
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
             errors.append(error)
+        ended.set()
 
     # The library sets no limit to a pull: it gets a thread of its own, which a deadline can leave behind.
     thread = threading.Thread(target=pull, daemon=True)
     thread.start()
-    thread.join(_PULL_SECONDS)
+    waited(ended.wait, _PULL_SECONDS)  # not for the thread: a wait for that hears no signal
     if errors:
         raise errors[0]
-    if failed or thread.is_alive():
+    if failed or not ended.is_set():
         why = plain(failed[0], 200) if failed else f"it takes longer than {_PULL_SECONDS} s"
         raise ServiceError(
             f"the engine cannot pull the image: {why}",
