@@ -283,6 +283,7 @@ def test_what_cannot_be_released_is_refused_and_nothing_changes(
     assert code == raised.value.exit_code
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("staged", [False, True])
 @pytest.mark.parametrize("has_changelog", [False, True])
 def test_the_command_that_takes_the_files_back_does(project: Project, *, has_changelog: bool, staged: bool) -> None:
@@ -348,6 +349,7 @@ def no_identity(project: Project) -> None:
     project.run("config", "user.useConfigOnly", "true")
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("has_changelog", [False, True])
 @pytest.mark.parametrize(
     "spoil",
@@ -501,6 +503,7 @@ project.bump()
 """
 
 
+@pytest.mark.real  # by its length
 def test_killed_before_any_step_the_next_run_makes_the_same_release(project: Project, tmp_path: Path) -> None:
     project.commit("feat: one")
     stops = 0

@@ -324,6 +324,7 @@ def requests_of(world: World, beginning: str) -> int:
     return len(fresh.github.exchanges)
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_killed_at_any_request_the_next_run_goes_on(world: World, beginning: str, outage: str) -> None:
@@ -346,6 +347,7 @@ def test_killed_at_any_request_the_next_run_goes_on(world: World, beginning: str
     assert total >= 8
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 @pytest.mark.parametrize("doubt", DOUBTS)
 def test_a_doubtful_answer_to_any_request_leads_to_one_release_all_the_same(
@@ -423,6 +425,7 @@ def test_a_list_that_lags_behind_makes_no_second_draft(world: World) -> None:
 # --- two at once
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_another_run_between_any_two_requests_leads_to_one_release(world: World, beginning: str) -> None:
     total = requests_of(world, beginning)

@@ -47,6 +47,8 @@ from tests.flows.releases import BOT, PASSWORD, Releasing, begin, place, world
 
 __all__ = ["place", "world"]
 
+pytestmark = pytest.mark.real  # by its length; `make test` has faults of every kind in the files beside it
+
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 BEFORE, AFTER = Fault(drop=True), Fault(drop=True, performed=True)
 
@@ -156,7 +158,6 @@ def test_killed_at_a_write_the_next_run_goes_on(world: Releasing, last: Fault) -
     assert sweep(world, writes[::step] if last is BEFORE else writes[step // 2 :: step], last) == []
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("last", [BEFORE, AFTER], ids=["unheard", "unanswered"])
 @pytest.mark.parametrize("part", range(4))
 def test_killed_at_any_request_the_next_run_goes_on(world: Releasing, part: int, last: Fault) -> None:
@@ -169,7 +170,6 @@ def test_killed_at_any_request_the_next_run_goes_on(world: Releasing, part: int,
     assert sweep(world, numbers[part::4], last) == []
 
 
-@pytest.mark.real
 def test_a_passing_fault_at_any_write_hinders_nothing(world: Releasing) -> None:
     doubts = (Fault(answer=Response(502)), Fault(answer=Response(503), performed=True), BEFORE, AFTER)
     writes = requests_of(world).writes
