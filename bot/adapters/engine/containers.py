@@ -27,6 +27,7 @@ _FOLDER, _NAME = "/gateway-bot", "config.yaml"
 _LABEL = "gateway-bot.stale-after"
 STALE_SECONDS = 3600
 _POLL_SECONDS = 0.02
+_REMOVE_SECONDS = 5.0
 
 
 def sweep(client: APIClient, log: Callable[[str], None]) -> None:
@@ -133,8 +134,21 @@ def ended(client: APIClient, container: str, deadline: float) -> dict[str, int] 
 
 def remove(client: APIClient, container: str) -> None:
     """Remove a container with its volume; one that is gone already, or whose engine is, is not our fault."""
+    from docker.errors import APIError, NotFound  # noqa: PLC0415 - loaded with the client
+
+    ends = time.monotonic() + _REMOVE_SECONDS
     with contextlib.suppress(Exception):
-        client.remove_container(container, v=True, force=True)
+        while True:
+            try:
+                client.remove_container(container, v=True, force=True)
+            except NotFound:
+                return
+            except APIError:  # one that is just being started is refused
+                if time.monotonic() >= ends:
+                    return
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
 
 
 def _archive(config: str) -> bytes:
