@@ -109,6 +109,34 @@ def test_a_token_that_ended_is_renewed_by_who_had_asked_for_it(actions: Actions)
     assert asked_for_tokens(server) == [BASIC]
 
 
+@pytest.mark.parametrize("actions", ["pull", "pull,push"])
+def test_a_token_that_ends_before_it_was_used_is_renewed(actions: Actions) -> None:
+    with registry(private=True) as (server, tokens), access(server, actions, LOGIN) as (found, ask):
+        given: list[str] = []
+
+        def late(authorization: str) -> Answer:
+            if authorization and not given:
+                given.append(authorization)
+                tokens.expire()
+            return ask(authorization)
+
+        status = found.through(late).status
+
+    assert (status, asked_for_tokens(server)[-2:]) == (200, [BASIC, BASIC])
+
+
+def test_a_token_that_ends_each_time_is_not_renewed_for_ever() -> None:
+    with registry(private=True) as (server, tokens), access(server, "pull,push") as (found, ask):
+
+        def late(authorization: str) -> Answer:
+            tokens.expire()
+            return ask(authorization)
+
+        status = found.through(late).status
+
+    assert (status, len(asked_for_tokens(server))) == (401, 2)
+
+
 def test_a_token_that_is_still_good_is_used_again() -> None:
     with registry() as (server, _), access(server) as (found, ask):
         answers = [found.through(ask).status for _ in range(3)]
@@ -148,7 +176,7 @@ class Never(LoopbackServer):
 
     def answer(self, request: Request) -> Response:
         if request.path == "/token":
-            return json_response(200, {"token": "of-no-use"})
+            return json_response(200, {"token": f"of-no-use-{len(self.exchanges)}"})
         bearer = f'Bearer realm="{self.url}/token",service="x"'
         challenge = bearer if self.scheme == "bearer" else 'Basic realm="x"'
         status = self.status if request.headers.get("Authorization") else 401
@@ -158,13 +186,13 @@ class Never(LoopbackServer):
 @pytest.mark.parametrize(
     ("scheme", "actions", "login", "status", "asked", "tokens"),
     [
-        ("bearer", "pull", LOGIN, 401, 3, ["", BASIC]),
+        ("bearer", "pull", LOGIN, 401, 5, ["", "", BASIC, BASIC]),
         ("bearer", "pull", LOGIN, 403, 3, ["", BASIC]),
-        ("bearer", "pull", None, 401, 2, [""]),
+        ("bearer", "pull", None, 401, 3, ["", ""]),
         ("bearer", "pull", None, 403, 2, [""]),
-        ("bearer", "pull,push", LOGIN, 401, 2, [BASIC]),
+        ("bearer", "pull,push", LOGIN, 401, 3, [BASIC, BASIC]),
         ("bearer", "pull,push", LOGIN, 403, 2, [BASIC]),
-        ("bearer", "pull,push", None, 401, 2, [""]),
+        ("bearer", "pull,push", None, 401, 3, ["", ""]),
         ("basic", "pull", LOGIN, 401, 2, []),
         ("basic", "pull", None, 401, 1, []),
         ("basic", "pull,push", LOGIN, 401, 2, []),

@@ -22,6 +22,8 @@ from bot.errors import IntegrityError
 Actions = Literal["pull", "pull,push"]
 _TOKEN_BYTES = 256 * 1024
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+_RENEWALS = 2
+"""All tokens may end between the moment in which one was given out and the request that it was asked for."""
 _T = TypeVar("_T")
 
 
@@ -76,20 +78,20 @@ class Access:
     def through(self, ask: Callable[[str], _Answer]) -> _Answer:
         """The answer to what `ask` asks with an Authorization header, "" for none.
 
-        It is asked once more with a new token, for one may end at any time, then once with Docker's credentials, if it
-        has any.
+        It is asked again with a new token, for one may end at any time, then once with Docker's credentials, if it has
+        any.
         """
         used = self._key
         response = ask(used.authorization)
         if response.status == _UNAUTHORIZED:
             login = self._login() if "push" in self._actions else None
-            response, used = self._again(ask, response, used, login)
+            response, used = self._renewed(ask, response, used, login)
         if response.status in {_UNAUTHORIZED, _FORBIDDEN} and used.login is None:
             login = self._login()
             if login is not None:
                 if "WWW-Authenticate" not in response.headers:
                     response = ask("")
-                response, _ = self._again(ask, response, used, login)
+                response, _ = self._renewed(ask, response, used, login)
         return response
 
     def hidden(self, text: str) -> str:
@@ -103,6 +105,17 @@ class Access:
     def _login(self) -> Login | None:
         return self._logins(self._repository.host)
 
+    def _renewed(
+        self, ask: Callable[[str], _Answer], response: _Answer, used: _Key, login: Login | None
+    ) -> tuple[_Answer, _Key]:
+        """The same request with a new key, and with another where that one ended before it was used."""
+        for _ in range(_RENEWALS):
+            before = used
+            response, used = self._again(ask, response, used, login)
+            if response.status != _UNAUTHORIZED or used == before:
+                break
+        return response, used
+
     def _again(
         self, ask: Callable[[str], _Answer], response: _Answer, used: _Key, login: Login | None
     ) -> tuple[_Answer, _Key]:
@@ -112,7 +125,7 @@ class Access:
             if self._key is used or (login is not None and self._key.login is None):
                 self._key = self._answer(response, login or used.login) or used
             key = self._key
-        if key is used:
+        if key == used:
             return response, used
         return ask(key.authorization), key
 
