@@ -28,7 +28,7 @@ test-real: $(READY) ## The same main job against real parts, which it installs
 	PATH="$(CURDIR)/.cache/real/bin:$$PATH" actionlint
 	GATEWAY_BOT_REAL=1 $(BIN)/pytest -n auto -m real
 
-bench: $(READY) ## The run that finds nothing new, and a re-tag, against what else there is
+bench: $(READY) ## The run that finds nothing new, a re-tag, and the history of 5,000 commits
 	@test -x $(BENCH)/pip || $(PYTHON) -m venv $(dir $(BENCH))
 	@$(BENCH)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@rm -rf build/wheel
@@ -36,6 +36,7 @@ bench: $(READY) ## The run that finds nothing new, and a re-tag, against what el
 	@$(BENCH)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
 	$(BIN)/python -m bench.nothing_new $(BENCH)
 	$(BIN)/python -m bench.retag $(BENCH)
+	$(BIN)/python -m bench.history $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .
