@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from bot.core.holds import hold_on, said
+from bot.core.holds import ended, hold_on, said, unhold_command
 from bot.core.index import Index
-from bot.core.model import Candidate, Image, Pin, Platform, missing_of
+from bot.core.model import Candidate, Hold, Image, Pin, Platform, Release, missing_of
 from bot.core.text import plain
 from bot.errors import BotError
 
@@ -133,14 +133,36 @@ def new_digest(current: Pin, candidate: Candidate) -> Gate:
     return Gate("new-digest", "pass", f"{candidate.pin.digest} replaces {current.digest}")
 
 
-def on_hold(image: Image, candidate: Candidate, today: date) -> tuple[Gate, ...]:
-    """The gate of a candidate whose very digest is on hold; none where it is not."""
-    pin = candidate.pin
-    hold = hold_on(image.policy.holds, pin.version, pin.digest, today)
+def about_holds(
+    image: Image, current: Pin, candidate: Candidate | None, releases: Sequence[Release], today: date
+) -> tuple[Gate, ...]:
+    """What a person should know of the holds: the pin itself is on hold, or a hold is over that kept something back.
+
+    None refuses. `releases` are upstream's.
+    """
+    new = candidate.pin if candidate else None
+    versions = [release.version for release in releases if release.version is not None]
+    over = ended(image.policy.holds, current, versions, new, today)
+    return (*_pin_on_hold(image, current, new, today), *_holds_over(image, over))
+
+
+def _pin_on_hold(image: Image, current: Pin, new: Pin | None, today: date) -> tuple[Gate, ...]:
+    hold = hold_on(image.policy.holds, current.version, current.digest, today)
     if hold is None:
         return ()
-    next_step = "Wait for the next release, or take the hold out of gateway-bot.toml when its reason is gone."
-    return (Gate("hold", "fail", f"{pin.ref} is {said(hold)}", exit_code=6, next_step=next_step),)
+    is_so = f"{current.ref}, which is pinned, is {plain(said(hold), 600)}"
+    if new is not None:
+        return (Gate("pin-on-hold", "pass", f"{is_so}; {new.ref} replaces it"),)
+    out = f"Go back with `gateway-bot rollback`, or take the hold out: `{unhold_command(image.name, hold)}`"
+    return (Gate("pin-on-hold", "warn", f"{is_so}. {out}", "gateway-bot history"),)
+
+
+def _holds_over(image: Image, over: Sequence[Hold]) -> tuple[Gate, ...]:
+    if not over:
+        return ()
+    told = "; ".join(f"the hold of {hold.version} expired on {hold.until} ({plain(hold.reason, 500)})" for hold in over)
+    again = f"Take it out with `{unhold_command(image.name, over[0])}`, or hold it again with a new date"
+    return (Gate("hold", "warn", f"{told}. {again}", "gateway-bot plan --explain"),)
 
 
 def first_refusal(gates: Sequence[Gate]) -> Gate | None:

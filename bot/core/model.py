@@ -81,6 +81,8 @@ class Hold(msgspec.Struct, frozen=True):
     reason: str
     until: date | None = None
     digest: Digest | None = None
+    rolled_back_to: Ref | None = None
+    """The release that took its place, where a rollback put it on hold."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -287,3 +289,26 @@ class ReleasePolicy(msgspec.Struct, frozen=True):
     signing_config: str = ""
     """A file of the checkout that says where a private Sigstore signs; empty: the public one."""
     mode: ReleaseMode = "retag"
+
+
+class TerraformService(msgspec.Struct, frozen=True):
+    """A running service that Terraform describes in a folder of the checkout; `variable` says which image it runs.
+
+    `folder` is `.` for the repository's root. Paths are the checkout's.
+    """
+
+    folder: str
+    var_files: tuple[str, ...] = ()
+    variable: str = "gateway_image"
+    backend_config: tuple[str, ...] = ()
+    """What the code leaves open of where the state is: `KEY=VALUE`, or files."""
+    working: str = ""
+    """Terraform's folder for what it keeps, seen from `folder`; empty for its own, which is of one state only."""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """An environment in which an image, by its name, runs as a service."""
+
+    name: str
+    image: str
+    service: TerraformService

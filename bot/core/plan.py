@@ -11,6 +11,7 @@ import msgspec
 
 from bot.core import gates
 from bot.core.gates import Gate
+from bot.core.holds import hold_on, unhold_command
 from bot.core.index import Index
 from bot.core.model import Candidate, Image, Pin, Platform, Release, SourceFile
 from bot.core.pins.held import Held
@@ -21,6 +22,7 @@ from bot.core.versions import Ref, parse_version
 from bot.errors import BotError, PolicyError
 
 if TYPE_CHECKING:
+    from bot.core.back import Back
     from bot.core.evidence import Evidence
 
 
@@ -81,13 +83,27 @@ class Plan(msgspec.Struct, frozen=True):
     """The release that a person asked for by name."""
     evidence: Evidence | None = None
     """What was gathered of the candidate; None as long as nothing was."""
+    back: Back | None = None
+    """What makes it a rollback; None for an upgrade."""
 
     @property
     def contents(self) -> dict[str, bytes]:
         """The new bytes of each file that changes; the source of truth last."""
-        changed = rewrite(self.pinned.sources, self.pinned.held, self.candidate.pin)
+        changed = self.rewritten(self.pinned.sources, self.pinned.held)
         truth = self.image.sites[0].file
         return dict(sorted(changed.items(), key=lambda item: (item[0] == truth, item[0])))
+
+    def rewritten(self, sources: Mapping[str, SourceFile], held: Sequence[Held]) -> dict[str, bytes]:
+        """The same change to these files, which may be others than the plan was made from."""
+        changed = rewrite(sources, held, self.candidate.pin)
+        if self.back is not None and self.back.changes_settings:
+            path = self.back.settings.path
+            before = sources[path]
+            now = msgspec.structs.replace(before, data=changed.get(path, before.data))
+            data = self.back.edited(now, self.image.name)
+            if data != before.data:
+                changed[path] = data
+        return changed
 
 
 class NothingNew(msgspec.Struct, frozen=True):
@@ -207,8 +223,8 @@ def _gates(seen: Observed) -> tuple[Gate, ...]:
             gates.candidate_digest(seen.image, seen.candidate),
             gates.platforms(seen.image, seen.candidate.pin, seen.candidate.platforms),
             gates.new_digest(seen.pinned.pin, seen.candidate),
-            *gates.on_hold(seen.image, seen.candidate, seen.now.date()),
         ]
+    asked += gates.about_holds(seen.image, seen.pinned.pin, seen.candidate, seen.releases, seen.now.date())
     return tuple(asked)
 
 
@@ -254,7 +270,10 @@ def _not_as_asked(seen: Observed, asked: tuple[Gate, ...], wanted: Ref) -> Block
     version = parse_version(wanted)
     if version is not None and version < seen.pinned.pin.version:
         reason = f"{wanted} was asked for: no downgrade, the pin is {seen.pinned.pin.ref}"
-        next_step = "To go back, revert the commit that changed the pin; an upgrade only goes forward."
+        next_step = f"An upgrade only goes forward. To go back: gateway-bot rollback --to {wanted}"
+    elif version is not None and (hold := hold_on(seen.image.policy.holds, version, None, seen.now.date())) is not None:
+        reason = seen.selection.reason
+        next_step = f"When that is no longer so: {unhold_command(seen.image.name, hold)}"
     else:
         reason = seen.selection.reason
         next_step = (

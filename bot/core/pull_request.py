@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from bot.core.findings import finding_sections, urgent_fix, used_fields_of
 from bot.core.gates import Gate, Verdict
+from bot.core.hold_text import replaces_rollback
+from bot.core.holds import rollbacks
 from bot.core.identity import Identity
 from bot.core.notes import breaking_signs, release_notes
 from bot.core.notes.inline import link, words
@@ -33,12 +35,13 @@ def body(plan: Plan, identity: Identity | None = None, *, merges_itself: bool = 
     """
     parts = (
         _verdict(plan),
+        replaces_rollback(rollbacks(plan.image.policy.holds, plan.current, plan.candidate.pin)),
         _what_changes(plan, has_theirs=has_theirs),
-        _gates(plan),
+        gate_lines(plan),
         *finding_sections(plan),
         _signs(plan),
         _what_to_do(plan, merges_itself=merges_itself),
-        _unstarted(identity),
+        unstarted(identity),
     )
     above = "\n\n".join(filter(None, parts))
     opening = f"<details>\n<summary>Release notes ({len(plan.notes)})</summary>\n\n"
@@ -72,15 +75,20 @@ def _haste(plan: Plan) -> str:
 def _what_changes(plan: Plan, *, has_theirs: bool) -> str:
     current, pin = plan.current, plan.candidate.pin
     published = f"{plan.release.published:%Y-%m-%d %H:%M} UTC" if plan.release.published else "not stated"
-    files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
     return (
         "| | release | digest |\n|---|---|---|\n"
         f"| from | `{current.ref}` | `{current.digest}` |\n"
         f"| to | `{pin.ref}`{_link(plan)} | `{pin.digest}` |\n\n"
         f"Image `{plan.image.repository}`, published {published}{_cooled(plan)}{_compared(plan)}. "
-        f"Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}."
-        + (" The branch also holds what somebody committed there; no gate has looked at that." if has_theirs else "")
+        f"{changed_files(plan, has_theirs=has_theirs)}"
     )
+
+
+def changed_files(plan: Plan, *, has_theirs: bool) -> str:
+    """How many values change, in which files; `has_theirs` as above."""
+    files = ", ".join(f"`{file}`" for file in dict.fromkeys(edit.file for edit in plan.edits))
+    theirs = " The branch also holds what somebody committed there; no gate has looked at that." if has_theirs else ""
+    return f"Changes {len(plan.edits)} value{'s' if len(plan.edits) != 1 else ''} in {files}.{theirs}"
 
 
 def _cooled(plan: Plan) -> str:
@@ -105,7 +113,7 @@ def _link(plan: Plan) -> str:
     return f" {link('page', plan.release.url)}" if plan.release.url.startswith("https://") else ""
 
 
-def _gates(plan: Plan) -> str:
+def gate_lines(plan: Plan) -> str:
     """One line each; the commands that ask again are folded, to be copied in one piece."""
     lines = [f"- {_MARKS[gate.verdict]} **{gate.name}**: {_evidence(gate)}" for gate in plan.gates]
     commands = "\n".join(dict.fromkeys(gate.repeat for gate in plan.gates if gate.repeat))
@@ -144,12 +152,13 @@ def _what_to_do(plan: Plan, *, merges_itself: bool) -> str:
         "- **Commit** to this branch if it needs more: the bot then leaves branch and text alone, and its runs end "
         f"with 7 until you merge. The label `{REBASE}` asks it to go on, or to start from the base again; `{STOP}` "
         "keeps it away.\n"
-        f"- **To go back** after merging, revert the merge, which restores `{current.ref}` everywhere, and keep "
-        f'`{pin.ref}` away in gateway-bot.toml (`allow = "!={pin.version.base}"`), or it is proposed again.'
+        f"- **To go back** after merging: `gateway-bot rollback --to {current.ref} --reason WHY`, or the workflow of "
+        f"that name. It restores `{current.ref}` everywhere and keeps `{pin.ref}` from being proposed again."
     )
 
 
-def _unstarted(identity: Identity | None) -> str:
+def unstarted(identity: Identity | None) -> str:
+    """What to do where workflows do not run on it by themselves; empty where they do, or nobody knows."""
     if identity is None or identity.checks_start is not False:
         return ""
     return f"**Checks do not start by themselves here**: it was opened with {identity.what}. {identity.advice}"

@@ -9,7 +9,7 @@ import msgspec
 
 from bot.core.advisories import advisory_in
 from bot.core.holds import hold_on, said
-from bot.core.model import Pin, Policy, Release
+from bot.core.model import Hold, Pin, Policy, Release
 from bot.core.versions import Ref, Version, parse_version, why_no_release
 
 _BELOW = 30
@@ -78,15 +78,17 @@ def select(
     wanted: Ref | None,
     now: datetime,
     urgent: Mapping[Ref, str] | None = None,
+    held: Mapping[Ref, Hold] | None = None,
 ) -> Selection:
     """The newest release that the policy allows and that is newer than the pin; `wanted` narrows it to one.
 
     What a person asks for by name passes the same policy: it chooses among what is allowed. `urgent` releases
-    do not cool down, each for a reason.
+    do not cool down, each for a reason. `held` are those whose image, by its digest, is on hold.
     """
     in_range = _range(policy.allow)
     hasty = frozenset(urgent or ())
     refused = {r.ref: why for r in releases if (why := _why_not(r, current, policy, in_range, now, hasty)) is not None}
+    refused |= {ref: said(hold) for ref, hold in (held or {}).items() if ref not in refused}
     ordered = _newest_first(releases)
     allowed = [release for release in ordered if release.ref not in refused]
     newest = next(iter(allowed), None)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from bot.beside import beside
 from bot.clock import Clock
+from bot.core.holds import hold_on
 from bot.core.index import Index
-from bot.core.model import Candidate, Image, Pin, Release, SourceFile
+from bot.core.model import Candidate, Hold, Image, Pin, Release, SourceFile
 from bot.core.pins.sites import current_pin, read_sites
 from bot.core.pins.value import image_value
 from bot.core.plan import Observed, Pinned
 from bot.core.reference import Digest, Tag, parse_tag
-from bot.core.selection import covers, select
+from bot.core.selection import Selection, covers, select
 from bot.core.tags import image_tags, ref_of_tag
 from bot.core.versions import Ref
 from bot.errors import BotError
@@ -70,8 +72,7 @@ def observe(image: Image, pinned: Pinned, upstream: Upstream, wanted: Ref | None
         raise
     found = asked.result()
     now = upstream.clock.now()
-    selection = select(releases, pinned.pin, image.policy, wanted, now)
-    candidate = prove(image, selection.release, upstream.registry) if selection.release else None
+    selection, candidate = _selected(image, releases, pinned.pin, wanted, now, upstream.registry)
     if found is not None:  # the tag that answered is the pin's
         pin = msgspec.structs.replace(pinned.pin, tag=parse_tag(found[0]))
         pinned = msgspec.structs.replace(pinned, pin=pin)
@@ -91,10 +92,36 @@ def reselect(seen: Observed, upstream: Upstream, urgent: Mapping[Ref, str]) -> O
     """The same world, with these releases spared the cooldown."""
     if not urgent:
         return seen
-    pin, policy = seen.pinned.pin, seen.image.policy
-    selection = select(seen.releases, pin, policy, seen.wanted, seen.now, urgent)
-    candidate = prove(seen.image, selection.release, upstream.registry) if selection.release else None
+    selection, candidate = _selected(
+        seen.image, seen.releases, seen.pinned.pin, seen.wanted, seen.now, upstream.registry, urgent
+    )
     return msgspec.structs.replace(seen, selection=selection, candidate=candidate)
+
+
+def _selected(
+    image: Image,
+    releases: Sequence[Release],
+    current: Pin,
+    wanted: Ref | None,
+    now: datetime,
+    registry: Registry,
+    urgent: Mapping[Ref, str] | None = None,
+) -> tuple[Selection, Candidate | None]:
+    """The release that the policy picks, with its image; those whose very image is on hold are passed over.
+
+    Only the registry knows the digest, so each of those costs a request.
+    """
+    held: dict[Ref, Hold] = {}
+    while True:
+        selection = select(releases, current, image.policy, wanted, now, urgent, held)
+        candidate = prove(image, selection.release, registry) if selection.release else None
+        if candidate is None:
+            return selection, None
+        pin = candidate.pin
+        hold = hold_on(image.policy.holds, pin.version, pin.digest, now.date())
+        if hold is None:
+            return selection, candidate
+        held[pin.ref] = hold
 
 
 def prove(image: Image, release: Release, registry: Registry) -> Candidate | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from bot.core.model import Image, PullRequestPolicy, ReleasePolicy, Watch
+from bot.core.model import Deployment, Image, PullRequestPolicy, ReleasePolicy, Watch
 from bot.errors import UsageError
+from bot.settings.environments import deployments
 from bot.settings.grammar import SLUG, File
 from bot.settings.meaning import FILE, image, invalid
 from bot.settings.release import release
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
     pull_request: PullRequestPolicy = PullRequestPolicy()
     watch: Watch = Watch()
     release: ReleasePolicy | None = None
+    deployments: tuple[Deployment, ...] = ()
 
 
 def read_settings(root: Path, file: Path | None = None) -> Settings:
@@ -87,4 +89,5 @@ def _settings(table: File) -> Settings:
     opening = msgspec.convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
     watch = Watch(table.watch.workflow, table.watch.silent_days)
     releases = release(table.release, images) if table.release else None
-    return Settings(images, table.base, table.repositories, opening, watch, releases)
+    environments = deployments(table.environments, images)
+    return Settings(images, table.base, table.repositories, opening, watch, releases, environments)

@@ -16,6 +16,10 @@ SLUG = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:_[A-Za-z0-9]{1,20})?/(?!\.{
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
 _File = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, description="Path below the repository's root.")]
 _Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]{1,200}$(?!\n)")]
+_BackendConfig = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=1000, description="`KEY=VALUE`, or a file; as for `terraform init`."),
+]
 _Keys = Annotated[dict[str, Field], msgspec.Meta(min_length=1)]
 
 
@@ -137,6 +141,7 @@ class HoldTable(Table, frozen=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     until: date | None = None
     digest: str = ""
+    rolled_back_to: Annotated[str, msgspec.Meta(description="Written by a rollback: the release it went to.")] = ""
 
 
 PinTable = DotenvTable | TerraformTable | DockerfileTable | MarkdownTable | PatternTable
@@ -213,7 +218,24 @@ class ReleaseTable(Table, frozen=True, rename={"targets": "target"}):
     mode: ReleaseMode = "retag"
 
 
-class File(Table, frozen=True, rename={"images": "image"}):
+class TerraformServiceTable(Table, frozen=True):
+    """A service that Terraform runs: where it is described, and the variable that says which image it is."""
+
+    folder: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, description="From the root; `.` is the root.")]
+    var_files: tuple[_File, ...] = ()
+    variable: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,199}$(?!\n)")] = "gateway_image"
+    backend_config: tuple[_BackendConfig, ...] = ()
+
+
+class EnvironmentTable(Table, frozen=True):
+    """An environment in which an image runs. How, says the one table that it has beside its name: `terraform`."""
+
+    name: _Name
+    image: Annotated[str, msgspec.Meta(description="Name of the image; needed where there are several.")] = ""
+    terraform: TerraformServiceTable | None = None
+
+
+class File(Table, frozen=True, rename={"images": "image", "environments": "environment"}):
     """The whole file."""
 
     images: Annotated[tuple[ImageTable, ...], msgspec.Meta(min_length=1)]
@@ -224,3 +246,4 @@ class File(Table, frozen=True, rename={"images": "image"}):
     pull_request: PullRequestTable = PullRequestTable()
     watch: WatchTable = WatchTable()
     release: ReleaseTable | None = None
+    environments: tuple[EnvironmentTable, ...] = ()

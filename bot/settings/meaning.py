@@ -29,7 +29,7 @@ from bot.core.model import (
     TerraformSite,
 )
 from bot.core.reference import parse_digest, parse_repository
-from bot.core.versions import parse_version
+from bot.core.versions import Ref, parse_version
 from bot.errors import UsageError
 from bot.settings.grammar import (
     SLUG,
@@ -192,7 +192,10 @@ def _hold(entry: HoldTable, at: str) -> Hold:
         digest = parse_digest(entry.digest) if entry.digest else None
     except ValueError as error:
         raise invalid(f"{at}.digest: {error}") from None
-    return Hold(entry.version, entry.reason, entry.until, digest)
+    back = entry.rolled_back_to
+    if back and parse_version(back) is None:
+        raise invalid(f"{at}.rolled_back_to: {back[:80]!r} is no version, as in 'v1.4.0'")
+    return Hold(entry.version, entry.reason, entry.until, digest, Ref(back) if back else None)
 
 
 def _range(text: str, at: str) -> None:

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.model import Policy, Release
+from bot.core.model import Hold, Policy, Release
 from bot.core.selection import Considered, between, covers, select
 from bot.core.versions import Ref
-from tests.unit.values import NOW, RELEASES, pin, release, version
+from tests.unit.values import NEW, NOW, RELEASES, pin, release, version
 
 NEWEST = "the newest release that the policy allows"
 
@@ -285,3 +285,48 @@ def test_an_urgent_release_passes_the_rest_of_the_policy_like_any_other() -> Non
     selection = select(releases, pin(), policy, None, NOW, {Ref("v1.5.0"): "it fixes CVE-2026-1"})
 
     assert selection.release is None
+
+
+@pytest.mark.parametrize(
+    ("hold", "expected"),
+    [
+        (Hold("1.4.1", "drops streams"), "on hold: drops streams"),
+        (Hold(">=1.4.1", "drops streams", until=NOW.date()), "on hold through 2026-08-20: drops streams"),
+        (Hold("1.4.1", "drops streams", until=NOW.date() - timedelta(days=1)), NEWEST),
+        (Hold("1.4.1", "drops streams", digest=NEW), NEWEST),
+    ],
+    ids=["a version", "a range on its last day", "a day too late", "one image of it, which nobody has seen yet"],
+)
+def test_a_release_on_hold_is_passed_over_and_its_reason_is_given(hold: Hold, expected: str) -> None:
+    reasons = {name.removeprefix("*"): reason for name, reason in chosen(RELEASES, Policy(holds=(hold,))).items()}
+
+    assert expected == reasons["v1.4.1"]
+
+
+def test_a_release_whose_very_image_is_on_hold_is_passed_over_for_the_next() -> None:
+    held = {Ref("v1.4.1"): Hold("1.4.1", "it leaks", digest=NEW), Ref("v1.3.1"): Hold("1.3.1", "x", digest=NEW)}
+
+    selection = select(RELEASES, pin(), Policy(), None, NOW, held=held)
+
+    assert {entry.ref: entry.reason for entry in selection.considered} == {
+        "v1.4.1": "on hold: it leaks",
+        "v1.4.0": NEWEST,
+        "v1.3.1": "the pin",
+    }
+    assert not selection.stands(Ref("v1.4.1"))
+
+
+def test_a_release_on_hold_is_not_picked_by_name_either() -> None:
+    held = {Ref("v1.4.1"): Hold("1.4.1", "it leaks", digest=NEW)}
+
+    assert why(RELEASES, Policy(holds=(Hold("1.4.1", "x"),)), "v1.4.1") == "v1.4.1 was asked for: on hold: x"
+    assert (
+        select(RELEASES, pin(), Policy(), Ref("1.4.1"), NOW, held=held).reason
+        == "1.4.1 was asked for: on hold: it leaks"
+    )
+
+
+def test_all_newer_releases_on_hold_is_nothing_new_with_each_reason() -> None:
+    told = why(RELEASES, Policy(holds=(Hold("1.4.0", "slow"), Hold(">=1.4.1", "it leaks"))))
+
+    assert told.endswith("passed over: v1.4.1 (on hold: it leaks), v1.4.0 (on hold: slow)")
