@@ -25,10 +25,14 @@ def release() -> None:
 
 @release.command(epilog="Example: gateway-bot release bump patch")
 @click.argument("part", type=click.Choice(["patch", "minor", "major"]))
+@click.option("--push", is_flag=True, help="Push both, and in GitHub Actions start the workflow that publishes.")
 @_json
 @click.pass_obj
-def bump(world: World, *, part: str, as_json: bool) -> int:
-    """Make the next version: pyproject.toml, CHANGELOG.md, one commit and one annotated tag. Nothing is pushed."""
+def bump(world: World, *, part: str, push: bool, as_json: bool) -> int:
+    """Make the next version: pyproject.toml, CHANGELOG.md, one commit and one annotated tag.
+
+    Nothing is pushed without --push. Run again, it does what is left.
+    """
     from bot.adapters.changelog import Changelog
     from bot.flows.bump import bump as run
 
@@ -43,6 +47,7 @@ def bump(world: World, *, part: str, as_json: bool) -> int:
         world.clock.now().date(),
         world.repository,
         world.settings.base,
+        desk.publisher() if push else None,
     )
     click.echo(json_line(done.json()) if as_json else no_command(done.text()))
     return done.exit_code

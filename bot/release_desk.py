@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.flows.outside import Outside, Read
     from bot.flows.prove_release import SbomMaker
     from bot.flows.publish import Hands, Made
+    from bot.flows.push_release import Publisher
     from bot.flows.release_observe import Job, Seen
 
 SECONDS = 3600.0
@@ -55,6 +56,16 @@ class ReleaseDesk:
         from bot.adapters.git import Git
 
         return Git(self.world.root, self.world.environment.others)
+
+    def publisher(self) -> Publisher:
+        """What publishes a tag that is pushed from here. Raises UsageError where the settings say of no release."""
+        from bot.adapters.workflow_runs import WorkflowRuns
+        from bot.core.release.pushed import workflow_of
+        from bot.flows.push_release import Publisher
+
+        env = self.world.environment
+        runs = WorkflowRuns(self._anybody()) if env.in_actions and env.github_token else None
+        return Publisher(workflow_of(self.policy.signature.identity), env.in_actions, runs)
 
     def tag(self, named: str | None) -> OurTag:
         """The tag that was named, else the one that this run is for, else the only one on what is checked out."""

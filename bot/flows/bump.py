@@ -1,7 +1,7 @@
 """The next release of the project: its version, its section in the changelog, one commit, one annotated tag.
 
 Killed anywhere and run again it goes on: what it left in its two files it knows by their bytes, and a release commit
-without a tag by its subject and its version.
+without a tag by its subject and its version. So does a push: what is at the remote and runs there is left alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bot.core.release.bump import (
     Place,
     Since,
     decide,
+    finished,
     newest,
     not_clean,
     require_clean,
@@ -43,6 +44,7 @@ from bot.core.text import plain
 from bot.core.versions import Version
 from bot.errors import BotError, PinError, ReleaseError, UsageError
 from bot.flows.observe import Files, read_pinned
+from bot.flows.push_release import Publisher, published
 
 _NO_VERSION = Version("0.0.0", (0, 0, 0))
 
@@ -84,6 +86,8 @@ class Repository(Protocol):
 
     def tag(self, name: str, commit: str, message: str) -> None: ...
 
+    def push(self, remote: str, branch: str, tag: str) -> bool: ...
+
 
 class WorkFiles(Protocol):
     """The files of the checkout."""
@@ -124,16 +128,20 @@ def bump(
     today: date,
     repository: str = "",
     base: str = "",
+    publisher: Publisher | None = None,
 ) -> Bumped:
-    """Commit and tag the next release here; nothing is pushed.
+    """Commit and tag the next release here; with a publisher also push it, and start what publishes it.
 
     `today` is in UTC, `repository` is OWNER/NAME on github.com where it is known, `base` the branch that releases are
     made on, if not the remote's default. Raises BotError with nothing changed: UsageError for a project without a
     version, ReleaseError for a repository that is in no state to release, or where there is nothing to release,
-    PinError for drift, PolicyError for a pin on hold.
+    PinError for drift, PolicyError for a pin on hold. After that, with the release made here: ForgeError where the
+    push is refused, or GitHub does not start the workflow; ServiceError where one of them is not reached.
     """
     with git.alone():
-        return _bump(part, image, git, files, changelog, allowed_keys, today, repository, base)
+        again = publisher is not None
+        done = _bump(part, image, git, files, changelog, allowed_keys, today, repository, base, again=again)
+        return done if publisher is None else published(done, git, publisher)
 
 
 def _bump(
@@ -146,7 +154,10 @@ def _bump(
     today: date,
     repository: str,
     base: str,
+    *,
+    again: bool,
 ) -> Bumped:
+    """`again`: a release that is made already is an answer, and not that there is nothing to release."""
     place = _place(git, base)
     require_place(place)
     head = _head(place)
@@ -156,10 +167,15 @@ def _bump(
         require_clean(dirty, undoing)
     pinned = read_pinned(image, files, allowed_keys)
     require_pin(image, pinned.pin, drift(image, pinned.held, pinned.pin), today)
-    tag = unfinished(place, part, _parent(git))
+    parent = _parent(git)
+    tag = unfinished(place, part, parent)
     if tag is not None:
         require_clean(dirty, undoing)
         return _tagged(image, place, git, _left(place, tag, pinned.pin), head, "tagged")
+    made_before = finished(place, part, parent, _tags_on(git, head)) if again else None
+    if made_before is not None:
+        require_clean(dirty, undoing)
+        return _done(image, place, git, _left(place, made_before, pinned.pin), head, "found")
     try:
         made = decide(image, place, pinned.pin, _since(image, place, git, changelog, allowed_keys), part)
     except ReleaseError:
@@ -212,6 +228,10 @@ def _parent(git: Repository) -> Version | None:
         return None
 
 
+def _tags_on(git: Repository, commit: str) -> tuple[str, ...]:
+    return tuple(tag.name for tag in git.tags() if tag.commit == commit)
+
+
 def _committed(git: Repository, commit: str, path: str) -> bytes | None:
     """A file's bytes at a commit; None where it is not there, or no plain file."""
     try:
@@ -240,7 +260,7 @@ def _since(
 
 def _left(place: Place, tag: str, pin: Pin) -> Bump:
     """The release whose commit is there already."""
-    released = newest(place.reachable)
+    released = newest(name for name in place.reachable if name != tag)
     return Bump(place.project, tag, released[0] if released else "", pin, "", (), 0)
 
 
@@ -329,6 +349,12 @@ def _tagged(
             "themselves, and bump again.",
         )
     git.tag(made.tag, commit, made.tag)
+    return _done(image, place, git, made, commit, did)
+
+
+def _done(
+    image: Image, place: Place, git: Repository, made: Bump, commit: str, did: Literal["bumped", "tagged", "found"]
+) -> Bumped:
     branch = place.branch or ""
     push = shlex.join(["git", "push", "--atomic", git.remote(branch), branch, made.tag])
     return Bumped(image.name, made, commit, did, push)

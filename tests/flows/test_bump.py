@@ -86,6 +86,8 @@ def test_what_was_done_is_said_for_people_and_for_programs(project: Project) -> 
         "changes": 0,
         "left_out": 1,
         "notes": [],
+        "pushed": False,
+        "run": "",
         "next": "git push --atomic fork main v1.2.4",
     }
     assert done.text() == (

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.real
 
 NAME = "acme/ai-gateway"
 NOW = datetime(2026, 8, 1, 6, 30, tzinfo=UTC)
-BOT = Account("gateway-bot[bot]", {"contents": "write", "pull_requests": "write", "issues": "write", "actions": "read"})
+BOT = Account(
+    "gateway-bot[bot]", {"contents": "write", "pull_requests": "write", "issues": "write", "actions": "write"}
+)
 NOT_DESCRIBED = {"/git/refs", "/git/refs/(.+)", "/contents"}
 """GETs that GitHub answers all the same: the description has `matching-refs`, `ref` and `contents/PATH` instead."""
 
@@ -105,6 +107,8 @@ def exchanges() -> Iterator[list[Exchange]]:
             ("GET", "/actions/workflows", None),
             ("GET", "/actions/workflows/upgrade.yml", None),
             ("GET", "/actions/workflows/upgrade.yml/runs", None),
+            ("POST", "/actions/workflows/upgrade.yml/dispatches", {"ref": "main", "return_run_details": True}),
+            ("POST", "/actions/workflows/upgrade.yml/dispatches", {"ref": "main"}),
         ):
             client.request(verb, f"/repos/{NAME}{path}", json=body)
         as_json = {"Content-Type": "application/json"}

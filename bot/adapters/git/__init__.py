@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bot.adapters.git.files import MAX_BYTES, FilesAt
 from bot.adapters.git.program import GitProgram
+from bot.adapters.git.pushing import push_error
 from bot.core.release.history import Branch, Commit, GitTag, Status
 from bot.core.text import plain
 from bot.errors import BotError, ReleaseError, UsageError
@@ -203,6 +204,19 @@ class Git:
         self._program.write(
             "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", name, self._required(commit)
         )
+
+    def push(self, remote: str, branch: str, tag: str) -> bool:
+        """Both to the remote, or neither, never by force; whether one of them was not there yet. Identity and way are
+        the user's own.
+
+        Raises ForgeError where the remote or a hook refuses it, or lets this user not in; UsageError where there is no
+        such remote; ServiceError where it cannot be reached: then it is not known what is there.
+        """
+        refs = [f"refs/heads/{branch}:refs/heads/{branch}", f"refs/tags/{tag}:refs/tags/{tag}"]
+        code, said = self._program.send("push", "--atomic", "--porcelain", "--no-follow-tags", remote, *refs)
+        if code != 0:
+            raise push_error(code, said, remote, branch, tag)
+        return any(line.startswith((" \t", "*\t")) for line in said.split("\n"))
 
     def _from_root(self, path: str) -> str:
         prefix = self._program.prefix()

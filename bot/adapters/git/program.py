@@ -23,6 +23,10 @@ _PATIENCE = 900
 _TAIL = 16 * 1024
 _KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _SIGNER = re.compile(r"GIT_(?:AUTHOR|COMMITTER)_(?:NAME|EMAIL|DATE)|GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+)")
+_TRANSPORT = re.compile(
+    r"GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|TERMINAL_PROMPT|PROXY_COMMAND|(?:SSL|HTTP)_[A-Z_]+)"
+)
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
 _EMPTY = "GATEWAY_BOT_EMPTY"
 
 _ALWAYS = ("--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false")
@@ -104,9 +108,29 @@ class GitProgram:
 
     def write(self, *arguments: str) -> None:
         """In this session and with its terminal: a passphrase may be asked for. Raises ReleaseError."""
+        code, said = self._as_user(*arguments)
+        if code != 0:
+            raise ReleaseError(
+                f"git {arguments[0]} was refused: {ended(code, said)}",
+                where=str(self._root),
+                next_step="Mend what git, a hook or the signing says, and run it again.",
+            )
+
+    def send(self, *arguments: str) -> tuple[int | None, str]:
+        """As `write`, over the network, with the user's own way there: the exit code, None after too long a time, and
+        the last that was said, without passwords.
+        """
+        code, said = self._as_user(*arguments, kept=_TRANSPORT)
+        return code, _PASSWORD.sub("", said)
+
+    def _as_user(self, *arguments: str, kept: re.Pattern[str] | None = None) -> tuple[int | None, str]:
         self.prefix()
         mine = {n: v for n, v in self._environ.items() if n != "GITHUB_TOKEN" and not n.startswith("GATEWAY_BOT_")}
-        environ = {n: v for n, v in mine.items() if not n.startswith("GIT_") or n in _KEPT or _SIGNER.fullmatch(n)}
+        environ = {
+            n: v
+            for n, v in mine.items()
+            if not n.startswith("GIT_") or n in _KEPT or _SIGNER.fullmatch(n) or (kept and kept.fullmatch(n))
+        }
         try:
             process = subprocess.Popen(
                 ["git", *_ALWAYS, *arguments],
@@ -133,14 +157,14 @@ class GitProgram:
                 process.kill()
                 process.wait()
         reader.join(1.0)  # what a hook has left running may hold the pipe for ever
-        if code != 0:
-            last = plain(bytes(said).decode(errors="replace")[-600:], 600)
-            why = f"it did not end within {_PATIENCE} s" if code is None else last or f"it ended with {code}"
-            raise ReleaseError(
-                f"git {arguments[0]} was refused: {why}",
-                where=str(self._root),
-                next_step="Mend what git, a hook or the signing says, and run it again.",
-            )
+        return code, bytes(said).decode(errors="replace")
+
+
+def ended(code: int | None, said: str) -> str:
+    """Why git did not do it, in its own last words."""
+    return (
+        f"it did not end within {_PATIENCE} s" if code is None else plain(said[-600:], 600) or f"it ended with {code}"
+    )
 
 
 def _keep_tail(pipe: IO[bytes] | None, said: bytearray) -> None:

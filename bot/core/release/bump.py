@@ -16,6 +16,7 @@ from bot.core.release import changelog
 from bot.core.release.changelog import Change, image_entry, named
 from bot.core.release.history import Branch, Commit, Status
 from bot.core.release.project import FILE as PROJECT
+from bot.core.release.pushed import Pushed, start_by_hand
 from bot.core.text import plain
 from bot.core.versions import Version, parse_version
 from bot.errors import PinError, PolicyError, ReleaseError
@@ -76,7 +77,9 @@ class Bump(msgspec.Struct, frozen=True):
 
 
 class BumpedJson(msgspec.Struct, frozen=True):
-    """What `release bump --json` prints; `did` is `bumped`, or `tagged` where the commit was there already."""
+    """What `release bump --json` prints; `did` is `bumped`, or `tagged` where the commit was there already, or `found`
+    where the tag was, too.
+    """
 
     ok: bool
     exit_code: int
@@ -91,22 +94,32 @@ class BumpedJson(msgspec.Struct, frozen=True):
     changes: int
     left_out: int
     notes: list[str]
+    pushed: bool
+    run: str
     next: str
 
 
 class Bumped(msgspec.Struct, frozen=True):
-    """A release that is committed and tagged here, and not pushed yet."""
+    """A release that is committed and tagged here, and pushed where `pushed` says so."""
 
     image: str
     bump: Bump
     commit: str
-    did: Literal["bumped", "tagged"]
+    did: Literal["bumped", "tagged", "found"]
     push: str
     """The command that publishes it."""
+    pushed: Pushed | None = None
 
     @property
     def exit_code(self) -> int:
         return 0
+
+    @property
+    def next(self) -> str:
+        """The command that is left to run, so that it is published; empty where there is none."""
+        if self.pushed is None:
+            return self.push
+        return start_by_hand(self.pushed.workflow, self.bump.tag) if self.pushed.starts == "by hand" else ""
 
     def json(self) -> bytes:
         """One line of JSON, without its end; the shape is BumpedJson's."""
@@ -126,15 +139,19 @@ class Bumped(msgspec.Struct, frozen=True):
                 changes=len(bump.changes),
                 left_out=bump.left_out,
                 notes=list(bump.notes),
-                next=self.push,
+                pushed=self.pushed is not None,
+                run=self.pushed.run if self.pushed else "",
+                next=self.next,
             )
         )
 
     def text(self) -> str:
-        """For a person: what was made, and what to push."""
+        """For a person: what was made, what was pushed and started, and what is left to do."""
         bump, short = self.bump, self.commit[:12]
         since = f"after {bump.previous}" if bump.previous else "the first release"
-        if self.did == "tagged":
+        if self.did == "found":
+            lines = [f"{bump.tag}: commit {short} and its tag were there already"]
+        elif self.did == "tagged":
             lines = [f"{bump.tag}: tagged {short}, its release commit, which was there already"]
         else:
             lines = [f"{bump.tag}: {since}; commit {short} and an annotated tag"]
@@ -146,7 +163,8 @@ class Bumped(msgspec.Struct, frozen=True):
                     f"  left out: {_commits(bump.left_out)} of other types, or outside of Conventional Commits"
                 )
         lines += [f"  note: {note}" for note in bump.notes]
-        lines.append(f"  next: {self.push}")
+        lines += self.pushed.lines(bump.tag) if self.pushed else []
+        lines += [f"  next: {self.next}"] if self.next else []
         return "\n".join(lines)
 
 
@@ -187,10 +205,9 @@ def unfinished(place: Place, part: Part, parent: Version | None) -> str | None:
 
     `parent` is what pyproject.toml says one commit before. Raises ReleaseError where it was a bump of another part.
     """
-    match = _SUBJECT.fullmatch(place.head.subject) if place.head else None
-    if match is None or match[1] in place.tags or match[1] != f"v{place.project}":
+    tag = _head_releases(place)
+    if tag is None or tag in place.tags:
         return None
-    tag = match[1]
     if parent is not None and parent < place.project:
         asked = next_version(msgspec.structs.replace(place, project=parent), part)
         if asked != place.project:
@@ -201,6 +218,20 @@ def unfinished(place: Place, part: Part, parent: Version | None) -> str | None:
                 f"(a commit that nobody else has), and then `gateway-bot release bump {part}`.",
             )
     return tag
+
+
+def finished(place: Place, part: Part, parent: Version | None, on_head: Iterable[str]) -> str | None:
+    """The tag of HEAD, where HEAD is the release commit that such a bump makes; None where it is not.
+
+    `parent` is what pyproject.toml says one commit before, `on_head` the tags of HEAD.
+    """
+    tag = _head_releases(place)
+    if tag is None or tag not in on_head:
+        return None
+    before = msgspec.structs.replace(
+        place, project=parent or place.project, reachable=tuple(name for name in place.reachable if name != tag)
+    )
+    return tag if parent is None or next_version(before, part) == place.project else None
 
 
 def require_place(place: Place) -> None:
@@ -225,7 +256,8 @@ def require_place(place: Place) -> None:
         raise ReleaseError(
             f"releases are made on {plain(place.base.name, 80)}, and this is {here}",
             where="HEAD",
-            next_step=f"git switch {plain(place.base.name, 80)}",
+            next_step=f"git switch {plain(place.base.name, 80)}"
+            + ("" if place.branch else f" (in GitHub Actions: `ref: {plain(place.base.name, 80)}` of the checkout)"),
         )
     if not place.follows:
         tag = _SUBJECT.fullmatch(place.head.subject)
@@ -317,6 +349,12 @@ def decide(image: Image, place: Place, pin: Pin, since: Since, part: Part) -> Bu
         notes.append(f"the image at {previous} is not known: {plain(since.unknown, 300)}")
     entry = image_entry(pin, since.pin) if moved else ""
     return Bump(version, tag, previous, pin, entry, changes, since.commits - len(changes), tuple(notes))
+
+
+def _head_releases(place: Place) -> str | None:
+    """The tag that HEAD is the release commit of, as its subject and its version say."""
+    match = _SUBJECT.fullmatch(place.head.subject) if place.head else None
+    return match[1] if match and match[1] == f"v{place.project}" else None
 
 
 def _notes(place: Place, released: tuple[str, Version] | None) -> Sequence[str]:

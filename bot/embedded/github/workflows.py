@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.embedded.github.forms import Form, account_form, repository_form, time_form
 from bot.embedded.github.records import Account, Run, Workflow
-from bot.embedded.github.routing import Call, not_found, page, route
+from bot.embedded.github.routing import Call, RefusalError, not_found, page, route
 from bot.embedded.server import Response, json_response
 
 
@@ -20,17 +20,39 @@ def _get_workflow(call: Call) -> Response:
 
 
 def _list_runs(call: Call) -> Response:
-    """Newest first, by event, branch, and status or conclusion."""
+    """Newest first, by event, branch, commit, and status or conclusion."""
     workflow = _find(call)
-    event, branch, status = (call.request.value(name) for name in ("event", "branch", "status"))
+    event, branch, status, sha = (call.request.value(name) for name in ("event", "branch", "status", "head_sha"))
     found = [
         run
         for run in sorted(workflow.runs, key=lambda run: (run.created, run.id), reverse=True)
-        if event in ("", run.event) and branch in ("", run.branch) and status in ("", _status(run), run.conclusion)
+        if event in ("", run.event)
+        and branch in ("", run.branch)
+        and status in ("", _status(run), run.conclusion)
+        and sha in ("", run.sha)
     ]
     shown, headers = page(call, found)
     answer = {"total_count": len(found), "workflow_runs": [_run_form(call, workflow, run) for run in shown]}
     return json_response(200, answer, *headers)
+
+
+def _dispatch(call: Call) -> Response:
+    """A run for a branch or tag. That the workflow may be started by hand is taken for granted."""
+    workflow = _find(call)
+    sent = call.fields()
+    ref = sent.text("ref")
+    refs = call.repository.refs
+    commit = refs.get(f"refs/heads/{ref}") or refs.get(f"refs/tags/{ref}")
+    if commit is None:
+        raise RefusalError(422, f"No ref found for: {ref}")
+    if workflow.state != "active":
+        raise RefusalError(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
+    run = Run(1000 * workflow.id + len(workflow.runs) + 1, "workflow_dispatch", ref, commit, call.now, None)
+    workflow.runs.append(run)
+    if not sent.flag("return_run_details"):
+        return Response(204)
+    shown = _run_form(call, workflow, run)
+    return json_response(200, {"workflow_run_id": run.id, "run_url": shown["url"], "html_url": shown["html_url"]})
 
 
 def _find(call: Call) -> Workflow:
@@ -97,4 +119,5 @@ ROUTES = (
     route("GET", "/actions/workflows", _list_workflows, "actions"),
     route("GET", "/actions/workflows/{}", _get_workflow, "actions"),
     route("GET", "/actions/workflows/{}/runs", _list_runs, "actions"),
+    route("POST", "/actions/workflows/{}/dispatches", _dispatch, "actions"),
 )

@@ -50,19 +50,23 @@ class Act:
         secrets: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         tag: str = "",
+        payload: Mapping[str, object] | None = None,
         job: str = "",
         again: Run | None = None,
     ) -> Run:
         """The workflow, run in a checkout of the repository `slug`; only `job` and what it needs, if that is given.
 
-        With a `tag` the event is about that one. What the run `again` kept is there already.
+        With a `tag` the event is about that one; `payload` is what else it says. What the run `again` kept is there
+        already.
         """
         work = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         for name in ("home", "cache", "artifacts"):
             (work / name).mkdir(parents=True)
         if again is not None:
             shutil.copytree(again.work / "artifacts", work / "artifacts", dirs_exist_ok=True)
-        (work / "event.json").write_text(json.dumps({"inputs": dict(inputs or {}), **_pushed(repository, tag)}))
+        (work / "event.json").write_text(
+            json.dumps({"inputs": dict(inputs or {}), **_pushed(repository, tag), **(payload or {})})
+        )
         (work / "secrets").write_text(_dotenv({"GITHUB_TOKEN": token, **(secrets or {})}))
         environ = {
             "GITHUB_REPOSITORY": slug,

@@ -155,8 +155,9 @@ class ReleaseTown(Town):
         variables: Mapping[str, str] | None = None,
         job: str = "",
         again: Run | None = None,
+        event: str = "push",
     ) -> Run:
-        """The run that a push of the tag starts; `again` is the same one, after that attempt."""
+        """The run that a push of the tag starts, or another event; `again` is the same one, after that attempt."""
         with_ecr = {"ECR_REGISTRY": self.ecr, "AWS_RELEASE_ROLE": cloud.ROLE, "AWS_REGION": cloud.REGION}
         environ = self.environ() | {
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN,
@@ -167,7 +168,7 @@ class ReleaseTown(Town):
         return self.act(environ, f"{self.root / 'path'}:{PATH}").run(
             self.root / "work" / slug,
             _WORKFLOW,
-            "push",
+            event,
             slug=slug,
             token=token,
             variables=with_ecr if variables is None else variables,
