@@ -18,6 +18,7 @@ from bot.config_commands import config
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, Bug, UsageError
 from bot.release_commands import build, release
+from bot.rollback_commands import history, hold, rollback, unhold
 from bot.settings import read_environment
 from bot.settings.grammar import SLUG
 from bot.world import World
@@ -295,6 +296,10 @@ def demo(world: World, *, output: Path) -> int:
 cli.add_command(config)
 cli.add_command(build)
 cli.add_command(release)
+cli.add_command(history)
+cli.add_command(hold)
+cli.add_command(unhold)
+cli.add_command(rollback)
 
 
 def main(

@@ -49,7 +49,7 @@ def outcomes(
         ground = world.ground(gathering=False)
         return (upgrade.plan_again(claim, str(saved), known, ground, same_base=same_base) for claim in claims)
     images = world.images(name)
-    wanted = _ref(to, images)
+    wanted = named_ref(to, images)
     world.progress(f"asking upstream about {', '.join(image.name for image in images)}")
     ground = world.ground()
     return (upgrade.plan(image, ground, wanted) for image in images)
@@ -71,7 +71,7 @@ def ask(
 
     ground, code = world.ground(), 0
     images = world.images(name)
-    wanted = _ref(to, images)
+    wanted = named_ref(to, images)
     world.progress(f"asking about {', '.join(image.name for image in images)}")
     for image in images:
         answer = ask(image, ground, wanted, question, of_pin=of_pin)
@@ -82,7 +82,7 @@ def ask(
     return code
 
 
-def _ref(to: str | None, images: Sequence[Image]) -> Ref | None:
+def named_ref(to: str | None, images: Sequence[Image]) -> Ref | None:
     """The release that a person named. Raises UsageError."""
     from bot.core.versions import Ref, parse_version
 

@@ -26,7 +26,8 @@ def headline(outcome: Outcome) -> str:
     """What happened, in one line."""
     match outcome:
         case Plan():
-            return f"{outcome.image.name}: upgrade {outcome.current.ref} -> {outcome.candidate.pin.ref}"
+            what = "roll back" if outcome.back else "upgrade"
+            return f"{outcome.image.name}: {what} {outcome.current.ref} -> {outcome.candidate.pin.ref}"
         case NothingNew():
             return f"{outcome.image.name}: nothing new. {plain(outcome.reason, 1000)}"
         case Blocked():
@@ -57,6 +58,7 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
                     f"    {e.file}:{e.line}: {shorter(e.old, outcome)} -> {shorter(e.new, outcome)}"
                     for e in outcome.edits
                 ),
+                *(f"    {line}" for line in holds_changed(outcome)),
             ]
         case Blocked():
             lines += [
@@ -83,6 +85,16 @@ def terminal(outcome: Outcome, *, explain: bool = False) -> str:
     return "\n".join(lines)
 
 
+def holds_changed(plan: Plan) -> list[str]:
+    """What a rollback does to the holds; nothing for an upgrade."""
+    back = plan.back
+    if back is None:
+        return []
+    path, lines = back.settings.path, [f"takes off the hold of {hold.version}" for hold in back.lifted]
+    lines += [f"puts {hold.version} on hold: {plain(hold.reason, 500)}" for hold in (back.hold,) if hold]
+    return [f"{path}: {line}" for line in lines]
+
+
 def summary(outcome: Outcome, did: str = "", url: str = "", warnings: Sequence[str] = ()) -> str:
     """The outcome as Markdown for a step summary; every value in it was parsed, or stands in code."""
     lines = [f"### {headline(outcome)}" if isinstance(outcome, Plan) else f"### {code(headline(outcome))}"]
@@ -99,6 +111,7 @@ def summary(outcome: Outcome, did: str = "", url: str = "", warnings: Sequence[s
             "| file | old | new |\n|---|---|---|"
             + "".join(f"\n| {code(f'{e.file}:{e.line}')} | {code(e.old)} | {code(e.new)} |" for e in outcome.edits)
         )
+        lines += [f"- {code(line)}" for line in holds_changed(outcome)]
     if outcome.gates:
         lines.append(
             "| gate | verdict | evidence |\n|---|---|---|"

@@ -110,6 +110,18 @@ class ResolvedJson(msgspec.Struct, frozen=True):
     platforms: list[str]
 
 
+class RollbackJson(msgspec.Struct, frozen=True):
+    """What makes a plan a rollback; `hold` is put on, `lifted` are taken off, `held_at` still have the image."""
+
+    reason: str
+    hold: str
+    lifted: list[str]
+    released: str
+    held_at: list[str]
+    release: bool = False
+    emergency: str = ""
+
+
 class OutcomeJson(msgspec.Struct, frozen=True):
     """What `plan --json` prints, one line an image; `outcome` is propose, nothing_new or blocked."""
 
@@ -136,6 +148,8 @@ class OutcomeJson(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     evidence: msgspec.Raw = _NONE
     """What was gathered of the candidate, as core/evidence.py has it; null where nothing was."""
+    rollback: RollbackJson | None = None
+    """Null for an upgrade."""
 
 
 def to_json(outcome: Outcome, did: str = "", pull_request: str = "", warnings: Sequence[str] = ()) -> bytes:
@@ -168,6 +182,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
                 ],
                 made=outcome.made.isoformat(),
                 evidence=_evidence(outcome),
+                rollback=_rollback(outcome),
             )
         case NothingNew():
             return OutcomeJson(
@@ -213,7 +228,7 @@ def differences(saved: OutcomeJson, fresh: Plan, *, same_base: bool) -> tuple[st
     `same_base`: whether the edits must be the same although the files are others.
     """
     now = from_json(to_json(fresh))
-    names = ["outcome", "image", "repository", "current", "candidate", "gates"]
+    names = ["outcome", "image", "repository", "current", "candidate", "gates", "rollback"]
     if same_base or saved.bases == now.bases:
         names.append("edits")
     return tuple(name for name in names if getattr(saved, name) != getattr(now, name))
@@ -226,6 +241,21 @@ def pin_json(pin: Pin, platforms: tuple[Platform, ...]) -> PinJson:
 
 def _evidence(plan: Plan | None) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(plan.evidence)) if plan and plan.evidence else _NONE
+
+
+def _rollback(plan: Plan) -> RollbackJson | None:
+    back = plan.back
+    if back is None:
+        return None
+    return RollbackJson(
+        reason=back.reason,
+        hold=back.hold.version if back.hold else "",
+        lifted=[hold.version for hold in back.lifted],
+        released=back.released,
+        held_at=[str(repository) for repository in back.held_at],
+        release=back.wish.release,
+        emergency=back.wish.emergency,
+    )
 
 
 def _candidate(candidate: Candidate) -> PinJson:

@@ -8,7 +8,7 @@ import msgspec
 
 from bot.core.model import SourceFile
 from bot.core.plan import Plan
-from bot.core.proposal.names import Proposal, blob_id, branch_name, commit_message, digest_of, is_ours, keeps
+from bot.core.proposal.names import Proposal, blob_id, commit_message, digest_of, is_ours, keeps
 from bot.core.proposal.shown import Blob, Branch, Commit, PullRequest
 from bot.core.proposal.table import Push
 from bot.errors import PinError
@@ -29,13 +29,13 @@ class BaseMoved(Exception):
         self.files = files
 
 
-def proposals_of(forge: Forge, image: str) -> Sequence[PullRequest]:
-    """The image's pull requests, newest first.
+def proposals_of(forge: Forge, branch: str) -> Sequence[PullRequest]:
+    """The pull requests from one of the bot's branches, newest first.
 
     Anybody who may write can open one from the bot's branch to another base: such a one counts only if a program
     opened it. Those whose text a person emptied are known by their commit.
     """
-    found = forge.pulls.of(branch_name(image))
+    found = forge.pulls.of(branch)
     base = forge.base_name(found) if found else ""
     pulls = [pull for pull in found if pull.base == base or pull.author.endswith("[bot]")]
     unknown = [pull.number for pull in pulls if (pull.declined or pull.is_open) and not pull.digest][:_OLD]

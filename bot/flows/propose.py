@@ -8,10 +8,9 @@ import msgspec
 
 from bot.core.identity import Identity, after_author
 from bot.core.model import SourceFile
-from bot.core.pins.sites import rewrite
 from bot.core.plan import NothingNew, Outcome, Plan
 from bot.core.proposal.dressing import may_merge_itself
-from bot.core.proposal.names import Proposal, blob_id, branch_name, proposal, title
+from bot.core.proposal.names import Proposal, blob_id, branch_of, proposal, title
 from bot.core.proposal.part import updated
 from bot.core.proposal.shown import REBASE, Branch, Commit, Conflict, PullRequest
 from bot.core.proposal.table import (
@@ -29,7 +28,7 @@ from bot.core.proposal.table import (
     next_action,
     opened,
 )
-from bot.core.pull_request import body
+from bot.core.pull_request import body as upgrade_body
 from bot.errors import BotError, ForgeError
 from bot.flows.branch import BaseMoved, Rewrite, look, proposals_of, push, same_files
 from bot.flows.dress import dress, hold_back, is_armed_by_program, let_wait
@@ -43,7 +42,7 @@ def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]
     """Bring GitHub to what the plan says, or say what was decided instead on the base's own files.
 
     Where the base holds other files than the plan was made from, or somebody else was faster, it is
-    planned again once. Raises ForgeError.
+    planned again once; a rollback is not, since it was chosen from the history of this clone. Raises ForgeError.
     """
     why = ""
     for first in (True, False):
@@ -51,6 +50,8 @@ def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]
             return _attempt(made, forge, _rewriter(made, ground), first=first)
         except BaseMoved as moved:
             why = "the base is not what the plan was made from"
+            if made.back is not None:
+                raise _behind(forge) from None
             if not first:
                 break
             again = _replanned(made, ground, forge.git.read(moved.files, made.pinned.sources))
@@ -63,15 +64,24 @@ def propose(made: Plan, forge: Forge, ground: Ground, log: Callable[[str], None]
             log(f"{why}; planning again")
     raise ForgeError(
         f"somebody else keeps changing the same thing: {why}",
-        where=branch_name(made.image.name),
+        where=branch_of(made),
         next_step="Nothing was overwritten. Run it again when the other run is done.",
     )
 
 
 def preview(made: Plan) -> Result:
     """What would be proposed, for a dry run."""
-    text = f"{title(made)}\nfrom {branch_name(made.image.name)}\n\n{body(made)}"
+    text = f"{title(made)}\nfrom {branch_of(made)}\n\n{body(made)}"
     return Result(made, did="dry run: nothing was done; the pull request would read:\n", preview=text)
+
+
+def body(made: Plan, identity: Identity | None = None, *, merges_itself: bool = False, has_theirs: bool = False) -> str:
+    """The bot's text of the pull request, of an upgrade or of a rollback."""
+    if made.back is None:
+        return upgrade_body(made, identity, merges_itself=merges_itself, has_theirs=has_theirs)
+    from bot.core.rollback_text import body as rollback_body  # noqa: PLC0415 - only for a rollback
+
+    return rollback_body(made, identity, has_theirs=has_theirs)
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -93,17 +103,17 @@ def _rewriter(made: Plan, ground: Ground) -> Rewrite:
 
     def rewritten(sources: Mapping[str, SourceFile]) -> Mapping[str, bytes]:
         pinned = read_pinned(made.image, _Given(sources), ground.allowed_keys)
-        return rewrite(pinned.sources, pinned.held, made.candidate.pin)
+        return made.rewritten(sources, pinned.held)
 
     return rewritten
 
 
 def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Result:
     git, pin = forge.git, made.candidate.pin
-    pulls = proposals_of(forge, made.image.name)
+    pulls = proposals_of(forge, branch_of(made))
     pull = opened(pulls)
     decided = answered(pin.ref, pin.digest, pulls)
-    if decided is not None:
+    if decided is not None and not (made.back and isinstance(decided, Declined)):  # who asks again wants it now
         return _left(made, decided, forge)
     if pull is not None and cools_again(pull, pin.ref, made.selection):
         why = f"#{pull.number} proposes a newer release, which has to cool down now: left as it is"
@@ -138,7 +148,7 @@ def _looked(made: Plan, forge: Forge, base_name: str, *, guess: bool) -> tuple[B
 
     `guess`: without a pull request there is hardly ever a branch. Making it tells, and the second attempt looks.
     """
-    seen = None if guess else look(forge.git, branch_name(made.image.name), base_name, _expected(made), made.contents)
+    seen = None if guess else look(forge.git, branch_of(made), base_name, _expected(made), made.contents)
     if seen is not None:
         return seen
     return None, _head_of(base_name, forge)
@@ -222,6 +232,15 @@ def _checks(identity: Identity) -> str:
     else:
         said = f"Checks {'start' if identity.checks_start else 'do not start'} by themselves"
     return f"{said}. {identity.advice}".strip()
+
+
+def _behind(forge: Forge) -> ForgeError:
+    return ForgeError(
+        "the base on GitHub holds other pins or settings than this clone: what is right to go back to may be another",
+        where=forge.git.name,
+        next_step="Nothing was changed. Run `git fetch --tags origin` (in GitHub Actions: start the workflow anew), "
+        "then go back.",
+    )
 
 
 def _expected(made: Plan) -> dict[str, str]:

@@ -30,7 +30,7 @@ def tidy(outcome: NothingNew | Blocked, forge: Forge) -> Result:
     # one request for all images: without a branch nothing is open
     if not known or branch_name(image) not in forge.git.branches(BRANCHES):
         return Result(outcome)
-    pulls = proposals_of(forge, image)
+    pulls = proposals_of(forge, branch_name(image))
     if isinstance(outcome, Blocked):
         return _warned(outcome, pulls, forge)
     pull = opened(pulls)

@@ -114,7 +114,30 @@ def _proven(made: Plan, ground: Ground, upstream: Upstream, given: Evidence | No
     return Blocked.at(refusal, proven) if refusal else proven
 
 
-def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: Ground, *, same_base: bool) -> Outcome:
+class Planner(Protocol):
+    """Makes the plan of one image anew."""
+
+    def __call__(
+        self,
+        image: Image,
+        ground: Ground,
+        wanted: Ref | None,
+        given: Evidence | None = None,
+        /,
+        *,
+        proving: bool = True,
+    ) -> Outcome: ...
+
+
+def plan_again(
+    claim: OutcomeJson,
+    where: str,
+    images: Sequence[Image],
+    ground: Ground,
+    *,
+    same_base: bool,
+    planned: Planner = plan,
+) -> Outcome:
     """A fresh plan for what a saved one names; refused where the two do not say the same.
 
     Nothing in the file (`where` is its name) is believed: it chooses the release, everything else is observed
@@ -145,7 +168,7 @@ def plan_again(claim: OutcomeJson, where: str, images: Sequence[Image], ground: 
     except ValueError:
         return refused("was edited: its evidence cannot be read")
     wanted = Ref(claim.candidate.ref) if claim.candidate else None
-    fresh = plan(image, ground, wanted, given, proving=claim.outcome != "nothing_new")
+    fresh = planned(image, ground, wanted, given, proving=claim.outcome != "nothing_new")
     if isinstance(fresh, Plan):
         if claim.candidate is None and claim.outcome != "nothing_new":
             return refused("names no candidate")

@@ -66,7 +66,8 @@ def test_branch_title_and_message_are_of_parsed_values() -> None:
         "deps(app): bump v1.3.1 to v1.4.1\n\n"
         f"ghcr.io/acme/app:v1.4.1\n{NEW}\n\n"
         f"Gateway-Bot-Change: {WANTED.change}\n"
-        f"Gateway-Bot-Tree: {TREE}"
+        f"Gateway-Bot-Tree: {TREE}\n"
+        "Gateway-Bot-Gates: pinned-tag=pass digest=pass platforms=pass new-digest=pass"
     ) == MESSAGE  # fmt: skip
 
 

@@ -74,6 +74,7 @@ EMPTY: dict[str, Any] = {
     "pull_request": "",
     "warnings": [],
     "evidence": None,
+    "rollback": None,
 }
 DRIFTED = FILES | {"Dockerfile": FILES["Dockerfile"].replace(OLD, OTHER)}
 DRIFT = {

@@ -51,7 +51,12 @@ def missing(policy: PullRequestPolicy, pull: PullRequest, *, merges_itself: bool
 
 
 def may_merge_itself(policy: PullRequestPolicy, plan: Plan) -> bool:
-    """Whether the settings let GitHub merge this kind of upgrade, every gate having passed without a warning."""
+    """Whether the settings let GitHub merge this kind of upgrade, every gate having passed without a warning.
+
+    Never a rollback: a person weighs what comes back.
+    """
+    if plan.back is not None:
+        return False
     kind = plan.current.version.jump_to(plan.candidate.pin.version)
     return kind in policy.auto_merge and all(gate.verdict == "pass" for gate in plan.gates)
 

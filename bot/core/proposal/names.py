@@ -10,10 +10,14 @@ import msgspec
 from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
+from bot.core.text import plain
 
 _REF = r"v?[0-9](?:[0-9A-Za-z.+-]*[0-9A-Za-z])?"
 BRANCHES = "gateway-bot/upgrade/"
+ROLLBACKS = "gateway-bot/rollback/"
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
+GATES = "Gateway-Bot-Gates"
+"""The trailer that says what was asked, and how it was answered: `digest=pass vulnerabilities=warn`."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -36,9 +40,15 @@ def branch_name(image: str) -> str:
     return f"{BRANCHES}{image}"
 
 
+def branch_of(plan: Plan) -> str:
+    """Where a plan is proposed; a rollback does not wait for an upgrade that is open, nor take its place."""
+    return f"{ROLLBACKS}{plan.image.name}" if plan.back else branch_name(plan.image.name)
+
+
 def title(plan: Plan) -> str:
     """A Conventional Commit's first line; both refs are parsed versions, never free text."""
-    return f"deps({plan.image.name}): bump {plan.current.ref} to {plan.candidate.pin.ref}"
+    what = f"revert({plan.image.name}): roll back" if plan.back else f"deps({plan.image.name}): bump"
+    return f"{what} {plan.current.ref} to {plan.candidate.pin.ref}"
 
 
 def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> str:
@@ -49,7 +59,10 @@ def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> 
     """
     pin = plan.candidate.pin
     trailers = f"{_CHANGE}: {change}\n{_TREE}: {tree}" + (f"\n{_KEEPS}: {keeping}" if keeping else "")
-    return f"{title(plan)}\n\n{plan.image.repository}:{pin.tag}\n{pin.digest}\n\n{trailers}"
+    asked = " ".join(f"{gate.name}={gate.verdict}" for gate in plan.gates)
+    why = f"\n\nReason: {plain(plan.back.reason, 500)}" if plan.back else ""
+    body = f"{plan.image.repository}:{pin.tag}\n{pin.digest}{why}"
+    return f"{title(plan)}\n\n{body}\n\n{trailers}\n{GATES}: {asked}"
 
 
 def change_id(plan: Plan) -> str:
@@ -88,7 +101,7 @@ def same_title(title: str, wanted: Proposal, *, moved: bool) -> str:
 
     A title that a person wrote anew speaks of what was proposed then, and is replaced when that has moved on.
     """
-    ours = re.search(rf"deps\({re.escape(wanted.image)}\): bump {_REF} to {_REF}", title)
+    ours = re.search(rf"(?:deps|revert)\({re.escape(wanted.image)}\): (?:bump|roll back) {_REF} to {_REF}", title)
     if ours is not None:
         return title.replace(ours[0], wanted.title)
     return wanted.title if moved else title
@@ -108,7 +121,7 @@ def steps(plan: Plan) -> tuple[str, ...]:
     """What acting on the plan does, in order."""
     return (
         *(f"rewrite {edit.file}:{edit.line}" for edit in plan.edits),
-        f"one commit on branch {branch_name(plan.image.name)}: {title(plan)}",
+        f"one commit on branch {branch_of(plan)}: {title(plan)}",
         "one pull request from it, opened or updated",
     )
 
@@ -120,7 +133,7 @@ def proposal(plan: Plan, base: str, body: str) -> Proposal:
         image=plan.image.name,
         ref=pin.ref,
         digest=pin.digest,
-        branch=branch_name(plan.image.name),
+        branch=branch_of(plan),
         base=base,
         title=title(plan),
         body=marked(body, plan.image.name, pin.ref, pin.digest),

@@ -49,6 +49,14 @@ def places_of(targets: Sequence[Target], repository: str, tag: OurTag) -> tuple[
     return tuple(_place(target, repository, tag) for target in targets)
 
 
+def repository_of(target: Target, repository: str) -> Repository:
+    """The repository in a registry that a target is; `repository` is OWNER/NAME on GitHub. Raises UsageError."""
+    try:
+        return parse_repository(target.repository.replace("{repository}", repository.lower()))
+    except ValueError as error:
+        raise _wrong(error) from None
+
+
 def file_stem(places: Sequence[Place], tag: OurTag) -> str:
     """What the names of a release's files begin with: `ai-gateway-v1.2.3`."""
     return f"{places[0].repository.path.rpartition('/')[2]}-{tag.name}"
@@ -68,15 +76,18 @@ def contradiction(held: Sequence[Held], digest: Digest) -> ReleaseError | None:
 
 
 def _place(target: Target, repository: str, tag: OurTag) -> Place:
-    named = target.repository.replace("{repository}", repository.lower())
+    place = repository_of(target, repository)
     try:
-        place = parse_repository(named)
         tags = tuple(
             parse_tag(each.replace("{tag}", tag.name).replace("{version}", str(tag.version))) for each in target.tags
         )
         moving = () if tag.version.prerelease else tuple(map(parse_tag, target.moving))
     except ValueError as error:
-        raise UsageError(
-            str(error), where="[[release.target]]", next_step="Mend it in gateway-bot.toml: docs/release.md shows it."
-        ) from None
+        raise _wrong(error) from None
     return Place(place, tags, moving)
+
+
+def _wrong(error: ValueError) -> UsageError:
+    return UsageError(
+        str(error), where="[[release.target]]", next_step="Mend it in gateway-bot.toml: docs/release.md shows it."
+    )

@@ -1,0 +1,210 @@
+"""Where a pin goes back to, and whether it may: the ledger, what still has the image, and the gates -> a Plan."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from bot.beside import beside, settled
+from bot.core import gates
+from bot.core.back import (
+    Back,
+    Copy,
+    Wish,
+    choose,
+    good_gate,
+    hold_of,
+    image_gate,
+    lifted_by,
+    nowhere,
+    older_good,
+    reason_of,
+    released_as,
+    tag_gate,
+    told_only,
+    went_back,
+    with_settings,
+)
+from bot.core.evidence import Evidence, gates_of, proves
+from bot.core.gates import Gate, first_refusal
+from bot.core.ledger import Entry, Ledger
+from bot.core.model import Candidate, Hold, Image, Pin, Release, SourceFile
+from bot.core.pins.sites import drift, edits
+from bot.core.plan import Blocked, NothingNew, Outcome, Pinned, Plan
+from bot.core.selection import Selection, between, covers
+from bot.errors import BotError, Bug, PinError, PolicyError
+from bot.flows.gather import gather
+from bot.flows.observe import Upstream, read_pinned
+from bot.flows.retag import Source
+from bot.flows.still_there import still_there
+from bot.flows.upgrade import Ground
+
+_OTHERS = 5
+"""Older pins that are asked for where the one that was wanted is gone."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """What a rollback needs beside what an upgrade does."""
+
+    ledger: Ledger
+    settings: str
+    """The path of the settings, in the checkout."""
+    places: tuple[Source, ...]
+    """The repositories that may have the image: upstream's, then our own."""
+
+
+def plan_back(
+    image: Image, ground: Ground, way: Way, wish: Wish, given: Evidence | None = None, *, proving: bool = True
+) -> Outcome:
+    """The decision for one image. An error becomes its outcome, as in an upgrade.
+
+    `given` is evidence from elsewhere, used where it is of this very pin. Without `proving` nothing is gathered.
+    """
+    pinned = None
+    try:
+        pinned = read_pinned(image, ground.files, ground.allowed_keys)
+        made = _planned(image, ground, way, wish, pinned)
+        return _proven(made, ground, given) if proving and isinstance(made, Plan) else made
+    except BotError as error:
+        return Blocked.by(error, image, current=pinned.pin if pinned else None)
+    except Exception as error:  # noqa: BLE001 - it is told as what it is, without a traceback
+        return Blocked.by(Bug.of(error), image, current=pinned.pin if pinned else None)
+
+
+def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned) -> Outcome:
+    """The plan as far as history and registries tell, or what is wrong with it."""
+    upstream = ground.upstream(image)
+    now = upstream.clock.now()
+    today, current, holds = now.date(), pinned.pin, image.policy.holds
+    done = "" if wish.to else went_back(way.ledger, current, holds)
+    if done:
+        return NothingNew(image, current, done, _picked(current), ())
+    entry = choose(way.ledger, current, holds, wish, today)
+    target = entry.pin
+    if (target.digest, target.version) == (current.digest, current.version):
+        return NothingNew(image, current, f"{current.ref} is what is pinned already", _picked(target), ())
+    settings = ground.files.read((way.settings,))[way.settings]
+    back = _back(wish, current, entry, lifted_by(holds, target, today), settings, today)
+    back.edited(settings, image.name)  # what cannot be written is told before anybody is asked
+    _require_agreement(image, pinned, target)
+    copies, tagged = _looked_for(image, target, upstream, way)
+    there = next((copy for copy in copies if copy.index is not None), None)
+    if there is None:
+        raise nowhere(target, copies, _what_is_there(way, image, current, target, today))
+    back = msgspec.structs.replace(back, held_at=tuple(copy.repository for copy in copies if copy.index is not None))
+    made = _made(image, pinned, back, entry, now)
+    found = there.index.platforms if there.index else ()
+    candidate = Candidate(target, found)
+    asked = (
+        image_gate(target, copies, there),
+        tagged,
+        gates.platforms(image, target, found),
+        gates.new_digest(current, candidate),
+        good_gate(entry),
+    )
+    notes = _undone(image, target, current, upstream)
+    made = msgspec.structs.replace(made, candidate=candidate, gates=asked, notes=notes)
+    refusal = first_refusal(asked)
+    return Blocked.at(refusal, made) if refusal else made
+
+
+def _back(wish: Wish, current: Pin, entry: Entry, lifted: tuple[Hold, ...], settings: SourceFile, today: date) -> Back:
+    """What it does beside the pins; who has the image is not known yet."""
+    reason = reason_of(wish, entry.pin, today)
+    return Back(wish, reason, hold_of(current, entry.pin, reason), lifted, settings, released_as(entry), ())
+
+
+def _made(image: Image, pinned: Pinned, back: Back, entry: Entry, now: datetime) -> Plan:
+    """The change, of which nothing is proven yet."""
+    pin = entry.pin
+    return Plan(
+        image=image,
+        pinned=with_settings(pinned, back),
+        current=pinned.pin,
+        current_platforms=(),
+        candidate=Candidate(pin, ()),
+        release=Release(pin.ref, pin.version),
+        selection=_picked(pin),
+        edits=edits(pinned.held, pin),
+        gates=(),
+        notes=(),
+        made=now,
+        wanted=back.wish.to,
+        back=back,
+    )
+
+
+def _picked(pin: Pin) -> Selection:
+    return Selection((), Release(pin.ref, pin.version), f"{pin.ref} is where it goes back to")
+
+
+def _looked_for(image: Image, pin: Pin, upstream: Upstream, way: Way) -> tuple[tuple[Copy, ...], Gate]:
+    """Who still has the image; and whether upstream's tag still names it, which does not stop a rollback."""
+    tag = beside(lambda: upstream.registry.first_index((pin.tag,)))
+    copies = still_there(pin.digest, way.places)
+    settled(tag)
+    try:
+        named = tag.result()
+    except BotError as error:
+        return copies, tag_gate(image, pin, None, error.what)
+    return copies, tag_gate(image, pin, named[1].digest if named else None)
+
+
+def _what_is_there(way: Way, image: Image, current: Pin, target: Pin, today: date) -> str:
+    """The newest known-good pin whose image is still there: named, never taken."""
+    for entry in older_good(way.ledger, current, image.policy.holds, today, target)[:_OTHERS]:
+        if any(copy.answer == "there" for copy in still_there(entry.pin.digest, way.places)):
+            ref = entry.pin.ref
+            return f"The newest known-good pin that is still there is {ref}: gateway-bot rollback --to {ref}"
+    return "No older known-good pin is there either: pin a release that is, and review it as new."
+
+
+def _undone(image: Image, target: Pin, current: Pin, upstream: Upstream) -> tuple[Release, ...]:
+    """The notes of the releases that are left; a rollback does not wait for them."""
+    if not image.github:
+        return ()
+    try:
+        releases = upstream.releases.list(image.github, covers(target, image.policy))
+    except BotError:
+        return ()
+    low, high = sorted((target.version, current.version), key=lambda version: version.key)
+    return between(releases, low, high)
+
+
+def _require_agreement(image: Image, pinned: Pinned, target: Pin) -> None:
+    """Sites that hold neither the pin nor where it goes are somebody's work. Raises PinError."""
+    ahead = {(d.file, d.line) for d in drift(image, pinned.held, target)}
+    odd = [d for d in drift(image, pinned.held, pinned.pin) if (d.file, d.line) in ahead]
+    if odd:
+        raise PinError(
+            f"the pinned files disagree: it holds {odd[0].holds}, {image.sites[0].file} says {odd[0].expected}",
+            where=odd[0].where,
+            next_step="Repair them with `gateway-bot check --fix`, then go back.",
+        )
+
+
+def _proven(made: Plan, ground: Ground, given: Evidence | None) -> Outcome:
+    """The plan with its evidence, asked where the image is; or the first gate that refuses it."""
+    image = made.image
+    if image.signature is None and image.scan is None and image.config is None:
+        return made
+    places = made.back.held_at if made.back else ()
+    serving = msgspec.structs.replace(image, repository=places[0])
+    asked = msgspec.structs.replace(made, image=serving)
+    why = proves(given, asked, made.made) if given is not None else "it has no evidence"
+    if given is not None and not why:
+        evidence = given
+    elif ground.tools is not None:
+        evidence = gather(asked, ground.tools, made.made)
+    else:
+        raise PolicyError(
+            f"the saved plan cannot be used: {why}",
+            where=image.name,
+            next_step="Nothing was done. Make the plan again: gateway-bot rollback --save FILE.",
+        )
+    runs_already = made.back is not None and bool(made.back.wish.emergency)
+    answered = told_only(gates_of(evidence, serving, made.made.date(), on_ci=ground.on_ci), runs_already=runs_already)
+    proven = msgspec.structs.replace(made, gates=(*made.gates, *answered), evidence=evidence)
+    refusal = first_refusal(proven.gates)
+    return Blocked.at(refusal, proven) if refusal else proven
