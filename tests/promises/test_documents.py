@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+import msgspec
 import pytest
 
 from bot import cli, errors
+from bot.core import emergency, ledger_text
 from bot.core.asked import AskedJson
+from bot.core.hold_text import HoldDoneJson, UnholdDoneJson
 from bot.core.release.built import BuiltJson
 from bot.core.release.bump import BumpedJson
 from bot.core.release.chain import ChainJson
 from bot.core.release.publication import PublicationJson
-from bot.core.wire import CheckJson, OutcomeJson, ResolvedJson
+from bot.core.wire import CheckJson, OutcomeJson, ResolvedJson, RollbackJson
 from bot.settings import FILE, read_settings
-from tests.flows.conftest import Gated
-
-if TYPE_CHECKING:
-    import msgspec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs/settings.md").read_text()
 RELEASE = "".join((ROOT / "docs" / name).read_text() for name in ("release.md", "build.md"))
 JSON = (ROOT / "docs/json.md").read_text()
+HISTORY = (ROOT / "docs/history.md").read_text()
 
 
 def commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
@@ -75,27 +75,6 @@ def test_the_readme_gives_every_exit_code() -> None:
     assert raised | {0, 130} == listed
 
 
-def test_the_readmes_commands_are_in_the_makefile() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"make ([a-z-]+)", README))
-
-    assert {"demo", "test"} <= targets
-    assert all(f"\n{target}:" in makefile for target in targets)
-
-
-def test_the_readmes_settings_and_shell_lines_work(gated: Gated) -> None:
-    settings = "\n".join(re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
-    gated.town.write(FILE, settings.replace("ghcr.io/agentgateway/agentgateway", gated.town.image))
-    for path in re.findall(r'"(infrastructure/(?:modules|environments)/[^"]+)"', settings):
-        gated.town.write(path, (ROOT / path).read_text())
-    lines = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("gateway-bot ")]
-
-    codes = {line: gated.run(*line.split()[1:]).code for line in lines}
-
-    assert len(codes) == 6
-    assert codes == dict.fromkeys(lines, 0)
-
-
 @pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", SETTINGS + RELEASE, re.DOTALL))
 def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> None:
     head = '[[image]]\nname = "x"\nregistry = "ghcr.io/x/y"\ngithub = "x/y"\n'
@@ -112,6 +91,8 @@ def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> N
     ("heading", "kind"),
     [
         ("`plan`, `apply`, `propose`", OutcomeJson),
+        ("`rollback`", RollbackJson),
+        ("`rollback --emergency`", emergency.Ran),
         ("`check`", CheckJson),
         ("`resolve`", ResolvedJson),
         ("`verify`, `scan`, `validate`", AskedJson),
@@ -122,10 +103,65 @@ def test_every_example_of_the_settings_is_valid(tmp_path: Path, block: str) -> N
     ],
 )
 def test_the_json_is_documented_field_by_field(heading: str, kind: type[msgspec.Struct]) -> None:
-    rows = re.findall(r"^\| (`.*?) \| ", section(JSON, heading), re.MULTILINE)
-    documented = [field for row in rows for field in re.findall(r"`([a-z_]+)`", row)]
+    assert sorted(rows(section(JSON, heading))) == sorted(kind.__struct_fields__)
 
-    assert sorted(documented) == sorted(kind.__struct_fields__)
+
+def test_what_hold_and_unhold_say_is_documented_field_by_field() -> None:
+    fields = {*HoldDoneJson.__struct_fields__, *UnholdDoneJson.__struct_fields__}
+
+    assert sorted(rows(section(JSON, "`hold`, `unhold`"))) == sorted(fields)
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [("## JSON", ledger_text._Document), ("Of an entry:", ledger_text._Entry), ("Of a release:", ledger_text._Release)],
+)
+def test_the_history_is_documented_field_by_field(before: str, kind: type[msgspec.Struct]) -> None:
+    table = HISTORY.partition(f"\n{before}\n")[2].partition("\n|---|---|\n")[2].partition("\n\n")[0]
+
+    assert sorted(rows(f"\n{table}")) == sorted(kind.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (section(JSON, "`rollback --emergency`"), emergency.Ran),
+        (section(JSON, "`hold`, `unhold`"), HoldDoneJson),
+        (section(JSON, "`hold`, `unhold`"), UnholdDoneJson),
+        (HISTORY.partition("\n## JSON\n")[2], ledger_text._Document),
+    ],
+    ids=lambda each: each.__name__ if isinstance(each, type) else "",
+)
+def test_what_stands_within_a_field_is_documented_too(text: str, kind: type[msgspec.Struct]) -> None:
+    named = set(re.findall(r"`([a-z_]+)`", text))
+    inner = {field.encode_name for each in structs(msgspec.inspect.type_info(kind)) for field in each.fields}
+
+    assert set(kind.__struct_fields__) < inner
+    assert inner <= named
+
+
+def rows(text: str) -> list[str]:
+    """The fields that the first column of a table names."""
+    return [
+        field for row in re.findall(r"^\| (`.*?) \| ", text, re.MULTILINE) for field in re.findall(r"`([a-z_]+)`", row)
+    ]
+
+
+def structs(kind: object) -> Iterator[msgspec.inspect.StructType]:
+    """This struct and those within it, which no struct of JSON has itself in."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        yield kind
+        for field in kind.fields:
+            yield from structs(field.type)
+    elif isinstance(kind, msgspec.inspect.UnionType):
+        for each in kind.types:
+            yield from structs(each)
+    elif isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
+        yield from structs(kind.item_type)
+
+
+def test_the_runbook_of_a_rollback_is_one_page() -> None:
+    assert len((ROOT / "docs/rollback.md").read_text().splitlines()) <= 60
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
