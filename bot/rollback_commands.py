@@ -249,7 +249,7 @@ def _emergency(
         return console.report(world, [Result(made)], as_json=as_json)
     value = desk.our_image(image, pin)
     ran = desk.run(deployment, value, run) if run else emergency.shown(deployment, value)
-    said = msgspec.json.encode(ran) if as_json else emergency.text(ran, pin.ref)
+    said = msgspec.json.encode(ran) if as_json else emergency.text(ran, pin.ref, wish.reason)
     click.echo(json_line(said) if isinstance(said, bytes) else no_command(said))
     if not (run == "apply" and ran.is_there and isinstance(made, Plan)):
         return ran.exit_code

@@ -117,7 +117,7 @@ class RollbackDesk:
             raise UsageError(
                 f"there is no environment {name[:80]!r}",
                 where="--emergency",
-                next_step=f"There are: {names}." if names else "Describe it as [[environment]]: docs/rollback.md.",
+                next_step=f"There are: {names}." if names else "Describe it as [[environment]]: docs/emergency.md.",
             )
         return found
 

@@ -180,7 +180,7 @@ class World:
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 where="environment",
                 next_step="Set them: GITHUB_REPOSITORY as OWNER/NAME, or --repository; a GitHub App may be in place of "
-                "the token: docs/identity.md. `propose --dry-run` and `release verify` need no token.",
+                "the token: docs/identity.md. `propose --dry-run`, `rollback --dry-run`, `release verify` need none.",
             )
 
     def saved_plans(self, path: Path) -> list[OutcomeJson]:

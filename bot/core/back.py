@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from bot.core.gates import Gate
 from bot.core.hold_edit import with_hold, without_holds
-from bot.core.holds import hold_on, said
+from bot.core.holds import from_to, hold_on, left_by, names, said
 from bot.core.index import Index
 from bot.core.ledger import Entry, Ledger, known_good, named, previous
-from bot.core.model import Hold, Image, Pin, SourceFile
+from bot.core.model import Hold, Image, Pin, Policy, Release, SourceFile
 from bot.core.reference import Digest, Repository
+from bot.core.selection import select
 from bot.core.text import plain
 from bot.core.versions import Ref, Version, parse_version
 from bot.errors import BotError, IntegrityError, PolicyError, ReleaseError, ServiceError
@@ -88,15 +89,23 @@ def choose(ledger: Ledger, current: Pin, holds: Sequence[Hold], wish: Wish, toda
             raise _no_previous(since, current, holds, today)
         return found
     version = parse_version(wish.to)
-    found = named(ledger, version) if version is not None else None
-    if found is None:
-        raise PolicyError(
-            f"{wish.to} was never pinned on {ledger.base}, as far as its history is here",
-            where="--to",
-            next_step=f"{_ways(since, holds, today)} `gateway-bot history` shows all."
-            + "".join(f" Not known: {plain(lack, 300)}." for lack in ledger.lacks),
-        )
-    return found
+    found = (named(ledger, version) or _released_elsewhere(ledger, version)) if version is not None else None
+    if found is not None:
+        return found
+    what = f"{wish.to} was never pinned on {ledger.base}"
+    ways = f"{_ways(since, holds, today)} `gateway-bot history` shows all."
+    if ledger.lacks:
+        lacking = "; ".join(plain(lack, 300) for lack in ledger.lacks)
+        raise ReleaseError(f"{what}, as far as its history is here: {lacking}", where="--to", next_step=ways)
+    raise PolicyError(what, where="--to", next_step=ways)
+
+
+def _released_elsewhere(ledger: Ledger, version: Version) -> Entry | None:
+    """A release of ours with that version that the base does not reach: it has another history now, or never had it."""
+    for release in ledger.elsewhere:
+        if release.pin is not None and release.pin.version == version:
+            return Entry(release.pin, release.commit, release.date, release.by, "", "", releases=(release,))
+    return None
 
 
 def went_back(ledger: Ledger, current: Pin, holds: Sequence[Hold]) -> str:
@@ -107,9 +116,7 @@ def went_back(ledger: Ledger, current: Pin, holds: Sequence[Hold]) -> str:
     base = ledger.current
     if base is None or base.pin.digest == current.digest:
         return ""
-    by_rollback = any(
-        hold.rolled_back_to == current.ref and parse_version(hold.version) == base.pin.version for hold in holds
-    )
+    by_rollback = any(hold.rolled_back_to == current.ref and names(hold.version, base.pin.version) for hold in holds)
     if not by_rollback:
         return ""
     return (
@@ -119,15 +126,15 @@ def went_back(ledger: Ledger, current: Pin, holds: Sequence[Hold]) -> str:
 
 
 def lifted_by(holds: Sequence[Hold], pin: Pin, today: date) -> tuple[Hold, ...]:
-    """The holds of exactly this version, which end when somebody goes back to it by name.
+    """The holds of exactly this version, and of rollbacks, which end when somebody goes back to it by name.
 
-    Raises PolicyError for one that holds a range: it speaks of others too.
+    Raises PolicyError for one that a person made of a range: it speaks of others too.
     """
     found = []
     for hold in holds:
         if hold_on((hold,), pin.version, pin.digest, today) is None:
             continue
-        if parse_version(hold.version) is None:
+        if parse_version(hold.version) is None and hold.rolled_back_to is None:
             raise PolicyError(
                 f"{pin.ref} is {said(hold)} (the range {hold.version})",
                 where="gateway-bot.toml",
@@ -137,11 +144,38 @@ def lifted_by(holds: Sequence[Hold], pin: Pin, today: date) -> tuple[Hold, ...]:
     return tuple(found)
 
 
-def hold_of(current: Pin, target: Pin, reason: str) -> Hold | None:
-    """The hold that keeps the release that is left from being proposed again; older ones are not proposed anyway."""
-    if current.version <= target.version:
+def hold_of(current: Pin, target: Pin, reason: str, lifted: Sequence[Hold]) -> Hold | None:
+    """The hold of the newest version that is left; None where it goes up, as what is older is not proposed anyway.
+
+    What lies above the target in a hold that is lifted stays on hold, for its own reason.
+    """
+    left = {current.version: Hold("", reason)}
+    left |= {newest: hold for hold in lifted if (newest := left_by(hold)) is not None}
+    newest = max(left, key=lambda version: version.key)
+    if newest <= target.version:
         return None
-    return Hold(str(current.version), reason, rolled_back_to=target.ref)
+    return msgspec.structs.replace(left[newest], version=str(newest), rolled_back_to=target.ref)
+
+
+def widened(
+    hold: Hold, target: Pin, policy: Policy, lifted: Sequence[Hold], releases: Sequence[Release] | None, now: datetime
+) -> Hold:
+    """The same, with what the next run would propose in its place: going from 1.4 to 1.2 is no wish for 1.3.
+
+    `releases` are upstream's; None where it does not answer: then all that may lie between is on hold.
+    """
+    left = parse_version(hold.version)
+    if left is None or left.prerelease or target.version.prerelease:  # a range knows of no prereleases
+        return hold
+    if releases is None:
+        return msgspec.structs.replace(hold, version=from_to(f">{target.version.base}", left))
+    then = msgspec.structs.replace(
+        policy, cooldown=timedelta(0), holds=tuple(each for each in policy.holds if each not in lifted)
+    )
+    allowed = {entry.ref for entry in select(releases, target, then, None, now).considered if entry.allowed}
+    found = [each.version for each in releases if each.ref in allowed and each.version is not None]
+    oldest = min(found, key=lambda version: version.key, default=left)
+    return msgspec.structs.replace(hold, version=from_to(f">={oldest.base}", left)) if oldest < left else hold
 
 
 def reason_of(wish: Wish, target: Pin, today: date) -> str:
@@ -195,31 +229,37 @@ def tag_gate(image: Image, pin: Pin, tagged: Digest | None, why: str = "") -> Ga
     return Gate("tag", "pass", f"{tag} still answers with {tagged}", repeat)
 
 
-def good_gate(entry: Entry) -> Gate:
+def good_gate(entry: Entry, base: str) -> Gate:
     """Was it known to be good? It was released, and nobody has put it on hold since."""
     released = released_as(entry)
+    if entry.releases and not entry.releases[0].on_base:
+        evidence = f"{entry.pin.ref} was released as {released}, which {base} does not reach"
+        return Gate("known-good", "warn", evidence, "gateway-bot history")
     if not released:
         evidence = f"{entry.pin.ref} was pinned from {entry.date:%Y-%m-%d} on, and never released"
         return Gate("known-good", "warn", evidence, "gateway-bot history")
     return Gate("known-good", "pass", f"{entry.pin.ref} was released as {released}", "gateway-bot history")
 
 
-_TOLD = ("vulnerabilities",)
-_TOLD_AFTER = ("vulnerabilities", "config")
+def weighed(gates: Sequence[Gate], *, runs_already: bool) -> tuple[Gate, ...]:
+    """The gates as a rollback is held to them: what comes back is weighed by a person against what is broken now.
 
-
-def told_only(gates: Sequence[Gate], *, runs_already: bool) -> tuple[Gate, ...]:
-    """What comes back with an old image does not stop a rollback: a person weighs it against what is broken now.
-
-    Where the image `runs_already`, the config is asked of it too late: the record is needed all the same.
+    Vulnerabilities only warn, and so does a config that nobody could ask about; where the image `runs_already`, also
+    one that it refuses: the record is needed all the same.
     """
-    told = _TOLD_AFTER if runs_already else _TOLD
-    return tuple(
-        msgspec.structs.replace(gate, verdict="warn", exit_code=0, next_step="")
-        if gate.name in told and gate.refuses
-        else gate
-        for gate in gates
-    )
+    return tuple(_weighed(gate, runs_already=runs_already) for gate in gates)
+
+
+def _weighed(gate: Gate, *, runs_already: bool) -> Gate:
+    told = gate.name == "vulnerabilities" or (gate.name == "config" and (runs_already or gate.verdict == "unknown"))
+    if not gate.refuses:
+        return gate
+    if told:
+        return msgspec.structs.replace(gate, verdict="warn", exit_code=0, next_step="")
+    if gate.name == "signature" and gate.verdict == "fail":
+        ways = "Do not go back there. `gateway-bot history` says what else is known good: name it with --to."
+        return msgspec.structs.replace(gate, next_step=ways)
+    return gate
 
 
 def with_settings(pinned: Pinned, back: Back) -> Pinned:

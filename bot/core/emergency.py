@@ -124,9 +124,9 @@ def _seen_from(folder: str, path: str) -> str:
     return "/".join([".."] * len(here) + there)
 
 
-def text(ran: Ran, ref: str) -> str:
-    """For a terminal. `ref` is the release of the image, by which it is recorded afterwards."""
-    record = shlex.join(("gateway-bot", "rollback", "--to", ref))
+def text(ran: Ran, ref: str, reason: str = "") -> str:
+    """For a terminal. `ref` is the release of the image, by which it is recorded afterwards, for that reason."""
+    record = shlex.join(("gateway-bot", "rollback", "--to", ref, *(("--reason", reason) if reason else ())))
     afterwards = f"Afterwards record it, or the next deployment undoes it: {record}"
     by_hand = ("", *(f"  {line}" for line in ran.commands), "", afterwards)
     lines: tuple[str, ...]

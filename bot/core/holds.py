@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from shlex import quote
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from bot.core.model import Hold, Pin
 from bot.core.reference import Digest
 from bot.core.versions import Version, parse_version
+
+_NEWEST_OF = re.compile(r">=?[0-9.]+,<=([0-9.]+)")
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -91,6 +94,19 @@ def ended(
     return tuple(hold for hold in found if any(_let_go(hold, holds, version, candidate, today) for version in newer))
 
 
+def left_by(hold: Hold) -> Version | None:
+    """The version that a rollback left and put on hold; None where the hold is of no rollback."""
+    if hold.rolled_back_to is None:
+        return None
+    newest = _NEWEST_OF.fullmatch(hold.version)
+    return parse_version(newest[1] if newest else hold.version)
+
+
+def from_to(oldest: str, newest: Version) -> str:
+    """The range of a rollback's hold: from a lower bound, such as `>=1.4.0`, through the version that was left."""
+    return f"{oldest},<={newest.base}"
+
+
 def rollbacks(holds: Sequence[Hold], current: Pin, candidate: Pin) -> tuple[Hold, ...]:
     """The holds of rollbacks that this upgrade replaces, whether they still hold or not.
 
@@ -102,7 +118,7 @@ def rollbacks(holds: Sequence[Hold], current: Pin, candidate: Pin) -> tuple[Hold
 def _is_replaced(hold: Hold, current: Pin, candidate: Pin) -> bool:
     if hold.rolled_back_to is None:
         return False
-    left = parse_version(hold.version)
+    left = left_by(hold)
     if left is not None and not current.version < left:
         return False
     went_to = parse_version(hold.rolled_back_to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.core.back import Back
 from bot.core.findings import finding_sections
-from bot.core.holds import said
+from bot.core.holds import said, unhold_command
 from bot.core.identity import Identity
 from bot.core.notes import release_notes
 from bot.core.notes.inline import words
@@ -45,7 +45,7 @@ def _verdict(plan: Plan, back: Back) -> str:
     checked = f"{len(warn)} of {number} gates warn ({', '.join(warn)})" if warn else f"all {number} gates passed"
     released = f", which was released as {words(back.released)}" if back.released else ", which was never released"
     return (
-        f"**{plan.image.name} back to {plan.candidate.pin.version}** from {plan.current.version}{released}; its "
+        f"**{plan.image.name} goes back from {plan.current.version} to {plan.candidate.pin.version}**{released}; its "
         f"multi-arch digest is proven and {checked}.\n\n**Why:** {words(plain(back.reason, 500))}"
     )
 
@@ -92,12 +92,13 @@ def _what_to_do(plan: Plan, back: Back) -> str:
         then = (
             f" It reaches the service with the next release: the label `{RELEASE_LABEL}` makes one when this is merged."
         )
-    stays = (
-        f"- **It stays so**: `{current.version}` is passed over from then on; a newer release is proposed as usual, "
-        f"and says that it replaces this rollback. When the reason is gone: `gateway-bot unhold {current.version}`."
-        if back.hold
-        else f"- `{current.version}` is older than `{pin.version}`, so nothing has to keep it away."
-    )
+    stays = f"- `{current.version}` is older than `{pin.version}`, so nothing has to keep it away."
+    if back.hold:
+        unhold = unhold_command(plan.image.name, back.hold)
+        stays = (
+            f"- **It stays so**: `{back.hold.version}` is passed over from then on; a newer release is proposed as "
+            f"usual, and says that it replaces this rollback. When the reason is gone: `{unhold}`."
+        )
     return (
         f"**What to do:**\n\n- **Merge** to pin `{pin.ref}` in all places at once.{then}\n{stays}\n"
         "- **Close** to stay where you are; `gateway-bot rollback` opens it again.\n"

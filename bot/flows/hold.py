@@ -67,7 +67,7 @@ def hold_version(image: Image, wish: Wish, desk: Desk) -> HoldDone:
     after = holds_in(msgspec.structs.replace(source, data=data), image.name)
     now = next(each for each in after if each.digest == digest and same_versions(each.version, version))
     was = next((each for each in before if each.digest == digest and same_versions(each.version, version)), None)
-    warnings = [*_of_days(now, was, today), *_of_pin(now, pin), *_of_others(now, after, today)]
+    warnings = [*_of_days(now, was, today), *_of_pin(now, pin, today), *_of_others(now, after, today)]
     if data == source.data:
         return HoldDone(image.name, desk.path, "nothing", now, warnings=tuple(warnings))
     warnings += _of_releases(image, version, pin, upstream)
@@ -167,10 +167,10 @@ def _of_days(hold: Hold, was: Hold | None, today: date) -> list[str]:
     return found
 
 
-def _of_pin(hold: Hold, pin: Pin | BotError) -> list[str]:
+def _of_pin(hold: Hold, pin: Pin | BotError, today: date) -> list[str]:
     if isinstance(pin, BotError):
         return [f"what is pinned is not known: {pin}"]
-    if not names(hold.version, pin.version) or hold.digest not in {None, pin.digest}:
+    if hold_on((hold,), pin.version, pin.digest, today) is None:
         return []
     return [f"{pin.ref} is what is pinned now: held and current at once. To go back: gateway-bot rollback"]
 

@@ -22,20 +22,21 @@ from bot.core.back import (
     reason_of,
     released_as,
     tag_gate,
-    told_only,
+    weighed,
     went_back,
+    widened,
     with_settings,
 )
 from bot.core.evidence import Evidence, gates_of, proves
 from bot.core.gates import Gate, first_refusal
 from bot.core.ledger import Entry, Ledger
-from bot.core.model import Candidate, Hold, Image, Pin, Release, SourceFile
+from bot.core.model import Candidate, Image, Pin, Release
 from bot.core.pins.sites import drift, edits
 from bot.core.plan import Blocked, NothingNew, Outcome, Pinned, Plan
-from bot.core.selection import Selection, between, covers
+from bot.core.selection import Selection, between
 from bot.errors import BotError, Bug, PinError, PolicyError
 from bot.flows.gather import gather
-from bot.flows.observe import Upstream, read_pinned
+from bot.flows.observe import Upstream, read_pinned, releases_of
 from bot.flows.retag import Source
 from bot.flows.still_there import still_there
 from bot.flows.upgrade import Ground
@@ -85,9 +86,14 @@ def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned)
     if (target.digest, target.version) == (current.digest, current.version):
         return NothingNew(image, current, f"{current.ref} is what is pinned already", _picked(target), ())
     settings = ground.files.read((way.settings,))[way.settings]
-    back = _back(wish, current, entry, lifted_by(holds, target, today), settings, today)
-    back.edited(settings, image.name)  # what cannot be written is told before anybody is asked
+    lifted = lifted_by(holds, target, today)
     _require_agreement(image, pinned, target)
+    releases = _releases(image, target, upstream)
+    reason = reason_of(wish, target, today)
+    hold = hold_of(current, target, reason, lifted)
+    hold = widened(hold, target, image.policy, lifted, releases, now) if hold else None
+    back = Back(wish, reason, hold, lifted, settings, released_as(entry), ())
+    back.edited(settings, image.name)  # what cannot be written is told before registries are asked
     copies, tagged = _looked_for(image, target, upstream, way)
     there = next((copy for copy in copies if copy.index is not None), None)
     if there is None:
@@ -101,18 +107,13 @@ def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned)
         tagged,
         gates.platforms(image, target, found),
         gates.new_digest(current, candidate),
-        good_gate(entry),
+        good_gate(entry, way.ledger.base),
     )
-    notes = _undone(image, target, current, upstream)
+    low, high = sorted((target.version, current.version), key=lambda version: version.key)
+    notes = between(releases or (), low, high) if image.github else ()
     made = msgspec.structs.replace(made, candidate=candidate, gates=asked, notes=notes)
     refusal = first_refusal(asked)
     return Blocked.at(refusal, made) if refusal else made
-
-
-def _back(wish: Wish, current: Pin, entry: Entry, lifted: tuple[Hold, ...], settings: SourceFile, today: date) -> Back:
-    """What it does beside the pins; who has the image is not known yet."""
-    reason = reason_of(wish, entry.pin, today)
-    return Back(wish, reason, hold_of(current, entry.pin, reason), lifted, settings, released_as(entry), ())
 
 
 def _made(image: Image, pinned: Pinned, back: Back, entry: Entry, now: datetime) -> Plan:
@@ -160,16 +161,12 @@ def _what_is_there(way: Way, image: Image, current: Pin, target: Pin, today: dat
     return "No older known-good pin is there either: pin a release that is, and review it as new."
 
 
-def _undone(image: Image, target: Pin, current: Pin, upstream: Upstream) -> tuple[Release, ...]:
-    """The notes of the releases that are left; a rollback does not wait for them."""
-    if not image.github:
-        return ()
+def _releases(image: Image, target: Pin, upstream: Upstream) -> tuple[Release, ...] | None:
+    """Upstream's releases, or None where nobody answers: a rollback does not wait for them."""
     try:
-        releases = upstream.releases.list(image.github, covers(target, image.policy))
+        return releases_of(image, target, upstream)
     except BotError:
-        return ()
-    low, high = sorted((target.version, current.version), key=lambda version: version.key)
-    return between(releases, low, high)
+        return None
 
 
 def _require_agreement(image: Image, pinned: Pinned, target: Pin) -> None:
@@ -204,7 +201,7 @@ def _proven(made: Plan, ground: Ground, given: Evidence | None) -> Outcome:
             next_step="Nothing was done. Make the plan again: gateway-bot rollback --save FILE.",
         )
     runs_already = made.back is not None and bool(made.back.wish.emergency)
-    answered = told_only(gates_of(evidence, serving, made.made.date(), on_ci=ground.on_ci), runs_already=runs_already)
+    answered = weighed(gates_of(evidence, serving, made.made.date(), on_ci=ground.on_ci), runs_already=runs_already)
     proven = msgspec.structs.replace(made, gates=(*made.gates, *answered), evidence=evidence)
     refusal = first_refusal(proven.gates)
     return Blocked.at(refusal, proven) if refusal else proven

@@ -49,7 +49,7 @@ def test_its_title_branch_and_label_tell_it_from_an_upgrade(story: Story) -> Non
 
     assert pull.title == "revert(agentgateway): roll back v1.4.1 to v1.4.0"
     assert pull.labels == ["rollback"]
-    assert "**agentgateway back to 1.4.0** from 1.4.1, which was released as v1.1.0" in pull.body
+    assert "**agentgateway goes back from 1.4.1 to 1.4.0**, which was released as v1.1.0" in pull.body
     assert WHY in pull.body
 
 
@@ -361,3 +361,47 @@ def test_a_reason_of_a_stranger_changes_neither_the_settings_nor_the_page(story:
     assert [image["name"] for image in tomllib.loads(settings)["image"]] == ["agentgateway"]
     assert "\x1b" not in story.proposed[0].body
     assert "@acme/everyone" not in story.proposed[0].body.replace("@\u200b", "")
+
+
+def test_what_lies_between_is_not_proposed_in_its_place(story: Story) -> None:
+    story.rollback("--to", "v1.3.1")
+    story.merge()
+    story.release("v1.3.2", days_ago=7)
+
+    run = story.run("plan", "--explain")
+
+    assert holds(story.text("gateway-bot.toml"))[0]["version"] == ">=1.4.0,<=1.4.1"
+    assert run.out.count(f"on hold: {WHY}") == 2
+    assert "upgrade v1.3.1 -> v1.3.2" in run.out
+
+
+def test_where_upstream_does_not_answer_all_that_may_lie_between_is_held(story: Story) -> None:
+    story.github.intercept = lambda _method, path: (
+        Fault(answer=Response(502, b"")) if "releases" in path or "graphql" in path else None
+    )
+
+    run = story.rollback("--to", "v1.3.1", "--apply")
+
+    assert run.code == 0, run.out
+    assert holds(story.text("gateway-bot.toml"))[0]["version"] == ">1.3.1,<=1.4.1"
+
+
+def test_half_way_up_again_keeps_the_rest_on_hold(story: Story) -> None:
+    story.rollback("--to", "v1.3.1")
+    story.merge()
+
+    run = story.rollback("--to", "v1.4.0", "--apply")
+
+    assert run.code == 0, run.out
+    assert holds(story.text("gateway-bot.toml")) == [{"version": "1.4.1", "reason": WHY, "rolled_back_to": "v1.4.0"}]
+
+
+def test_a_release_that_the_base_no_longer_reaches_is_gone_back_to_by_name_only(story: Story) -> None:
+    story.repo.run("checkout", "-q", "--orphan", "fresh")
+    story.repo.commit("chore: history begins anew")
+    story.repo.run("branch", "-M", "fresh", "main")
+
+    by_itself, by_name = story.rollback(), story.rollback("--to", "v1.4.0")
+
+    assert (by_itself.code, by_name.code) == (6, 0)
+    assert "which main does not reach" in story.proposed[0].body
