@@ -64,18 +64,19 @@ def sbom(world: World, *, tag: str | None, output: Path) -> int:
     """
     from bot.adapters.sbom_files import SbomFiles
     from bot.adapters.sbom_libraries import validate
-    from bot.flows.release_observe import platforms_of, read_tag
-    from bot.flows.retag import read_image
+    from bot.flows.release_observe import find_image, platforms_of, read_tag
 
     desk = ReleaseDesk(world)
     job = desk.job(desk.tag(tag))
     desk.sbom_maker(job, output if job.policy.mode == "build" else None)
     world.tools.sboms.ready()
     pinned = read_tag(job, desk.git())[2]
-    index, _ = read_image(desk.contents(job.image.repository), pinned.pin.digest)
+    served = find_image(job, pinned.pin.digest, desk.contents(job.image.repository), desk.contents)
+    for warning in served.warnings:
+        world.log(f"warning: {warning}")
     files = SbomFiles(output, stem(job), validate)
-    for platform, digest in platforms_of(index):
-        made = world.tools.sboms.sboms(job.image.repository, digest, platform)
+    for platform, digest in platforms_of(served.index):
+        made = world.tools.sboms.sboms(served.source.repository, digest, platform)
         for path in files.write(platform, made):
             click.echo(f"{path}: {platform}, {made.packages} packages")
     return 0

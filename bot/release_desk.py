@@ -116,11 +116,10 @@ class ReleaseDesk:
         world.purpose = "release"
         api = self._anybody() if dry_run else world.github
         github = GitData(api)
-        source = self.contents(job.image.repository)
         return Hands(
             git=self.git(),
             on_github=lambda name: found.sha if (found := github.tag(name)) else None,
-            source=source,
+            source=self.contents(job.image.repository),
             look=self.contents,
             target=self.target,
             verifier=world.tools.verifier,
@@ -129,7 +128,7 @@ class ReleaseDesk:
             sboms=self.sbom_maker(job, sboms),
             releases=GitHubReleases(api),
             tell=world.log,
-            rebuild=self._rebuild(job, source) if job.policy.mode == "build" else None,
+            rebuild=self._rebuild(job) if job.policy.mode == "build" else None,
         )
 
     def sbom_maker(self, job: Job, folder: Path | None) -> SbomMaker:
@@ -211,10 +210,10 @@ class ReleaseDesk:
                 next_step="Set it as OWNER/NAME, or start with --repository OWNER/NAME.",
             )
 
-    def _rebuild(self, job: Job, source: Contents) -> Callable[[Seen], Made]:
+    def _rebuild(self, job: Job) -> Callable[[Seen], Made]:
         from bot.flows.rebuild import rebuild
 
-        return lambda seen: rebuild(job, seen, source, self.world.root, self.world.tools.engine)
+        return lambda seen: rebuild(job, seen, self.world.root, self.world.tools.engine)
 
 
 def stem(job: Job) -> str:

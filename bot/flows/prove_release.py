@@ -101,7 +101,9 @@ def prove(
     step(f"sign in {at}", f"as {job.ours.identity}", did=not isinstance(signed, Signed))
     stem = file_stem(job.places, job.tag)
     proofs: list[Proof] = []
-    made = side_by_side(lambda each: _sboms(job, at, each[0], each[1], tools), platforms, _AT_ONCE)
+    # of a copy, the repository that it was read from serves the same bytes
+    scanned = seen.source.repository if job.policy.mode == "retag" else at
+    made = side_by_side(lambda each: _sboms(job, at, scanned, each[0], each[1], tools), platforms, _AT_ONCE)
     for (platform, about), (found, did) in zip(platforms, made, strict=True):
         for kind, documents in zip(KINDS, found, strict=True):
             name = file_name(stem, platform, kind)
@@ -140,16 +142,14 @@ def reread(job: Job, proofs: Sequence[Proof], at: Repository, tools: Tools) -> t
 
 
 def _sboms(
-    job: Job, at: Repository, platform: Platform, digest: Digest, tools: Tools
+    job: Job, at: Repository, scanned: Repository, platform: Platform, digest: Digest, tools: Tools
 ) -> tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], bool]:
     """Both SBOMs of one platform as they are attested, and whether one was attested now."""
     made: list[Sboms] = []
 
     def document(kind: Kind) -> bytes:
         if not made:
-            # of a copy, upstream's own repository serves the same bytes
-            where = job.image.repository if job.policy.mode == "retag" else at
-            made.append(tools.sboms.sboms(where, digest, platform))
+            made.append(tools.sboms.sboms(scanned, digest, platform))
         return made[0].of(kind)
 
     found = [
@@ -178,6 +178,7 @@ def _provenance(
         signature=UpstreamSignature(upstream.identity, upstream.issuer, upstream.format, upstream.log_index)
         if upstream
         else None,
+        served_by=seen.served_by(job),
     )
     return _attested(job, at, digest, PREDICATE_TYPE, tools, lambda said: _says(said, made), lambda: provenance(made))
 
@@ -232,11 +233,12 @@ def _is_alike(proof: Proof, predicate: bytes) -> bool:
 
 
 def _says(predicate: bytes, made: Provenance) -> bool:
-    """Whether it says the same of the release, by whichever run."""
+    """Whether it says the same of the release, by whichever run, and wherever that read the image."""
     try:
-        return msgspec.structs.replace(read_provenance(predicate), invocation=made.invocation) == made
+        said = read_provenance(predicate)
     except NotProven:
         return False
+    return msgspec.structs.replace(said, invocation=made.invocation, served_by=made.served_by) == made
 
 
 def _unanswered(answer: Unanswered, at: Repository, digest: Digest) -> ServiceError:

@@ -54,6 +54,7 @@ class Hands(msgspec.Struct, frozen=True):
     on_github: Callable[[str], str | None]
     """The commit of a tag on GitHub."""
     source: retag.Source
+    """Upstream's repository."""
     look: Callable[[Repository], retag.Source]
     """A target, of which nobody wants more than to read it."""
     target: Callable[[Repository], Target]
@@ -110,12 +111,13 @@ class _Run:
     def observe(self, look: Callable[[Repository], retag.Source]) -> list[Held]:
         """Everything that can be known before anything is written; what the tags name now."""
         job, hands = self.job, self.hands
-        self.seen = seen = observe(job, hands.git, hands.source, hands.verifier)
+        self.seen = seen = observe(job, hands.git, hands.source, hands.look, hands.verifier)
         self.warnings += seen.warnings
         self._require_pushed()
         self._step("tag", f"{job.tag.name} is {seen.commit[:12]}, and pins {seen.pin.ref} at {seen.pin.digest}")
         if seen.signature is not None:
-            self._step("upstream", f"signed by {seen.signature.identity}")
+            ours = seen.served_by(job)
+            self._step("upstream", f"signed by {seen.signature.identity}{f', verified in {ours}' if ours else ''}")
         self.made = hands.rebuild(seen) if hands.rebuild else None
         self.index, self.manifests = (self.made or seen).index, (self.made or seen).manifests
         self.digest = self.index.digest
@@ -171,15 +173,16 @@ class _Run:
         return self.index.digest, *(digest for _, digest in platforms_of(self.index))
 
     def _copy(self, place: Place) -> None:
-        hands, target = self.hands, self.targets[place.repository]
+        """What a target that serves the image itself lacks is found here, too: nothing of it is copied."""
+        source, target = self.seen.source, self.targets[place.repository]
         for config in self.made.configs if self.made else ():
             target.add(config)
-        copied = retag.copy_image(hands.source, target, self.index, self.manifests, hands.tell)
+        copied = retag.copy_image(source, target, self.index, self.manifests, self.hands.tell)
         self._step(
             f"copy to {place.repository}", str(copied), did=bool(copied.blobs + copied.mounted + copied.manifests)
         )
-        if not self.made:
-            self._attach(hands.source, target, "upstream's signatures and attestations", must=False)
+        if not self.made and place.repository != source.repository:
+            self._attach(source, target, "upstream's signatures and attestations", must=False)
 
     def _attach(self, source: retag.Source, target: Target, what: str, *, must: bool) -> None:
         copied, warnings = copy_attached(source, target, self.subjects, self.hands.tell, must=must)
@@ -255,7 +258,8 @@ class _Run:
             tag=job.tag,
             repository=job.repository,
             git=job.git,
-            image=job.image,
+            # whoever repeats upstream's signature has to find it
+            image=msgspec.structs.replace(job.image, repository=seen.source.repository),
             pin=seen.pin,
             digest=self.index.digest,
             platforms=platforms_of(self.index),

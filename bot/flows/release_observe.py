@@ -1,9 +1,13 @@
-"""Read everything that a release needs, from the tag's own commit; refuse what must not be released."""
+"""Read everything that a release needs, from the tag's own commit; refuse what must not be released.
+
+The image is read from upstream. Where upstream has removed it, our own registries may still have it, from an earlier
+release: its digest proves the bytes wherever they are, and upstream's signature came along with them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Protocol
 
@@ -25,7 +29,7 @@ from bot.core.signature import NotSigned, Signed
 from bot.core.versions import Ref
 from bot.errors import BotError, IntegrityError, PinError, PolicyError, ReleaseError, ServiceError
 from bot.flows.observe import read_pinned
-from bot.flows.retag import Source, read_image
+from bot.flows.retag import LOOKS, Source, read_image
 
 PROJECT, CHANGELOG = "pyproject.toml", "CHANGELOG.md"
 _MAX_CONFIG = 8 * 1024 * 1024
@@ -77,14 +81,24 @@ class Job(msgspec.Struct, frozen=True):
     run: str = ""
 
 
+class Served(msgspec.Struct, frozen=True):
+    """The pinned image, proven, and the repository that it is read from; a warning where that is not upstream's."""
+
+    source: Source
+    index: Content
+    manifests: tuple[Content, ...]
+    warnings: tuple[str, ...] = ()
+
+
 class Seen(msgspec.Struct, frozen=True):
-    """What the tag says, and what upstream serves for it."""
+    """What the tag says, and what is served for it: by `source`, where the signature was verified too."""
 
     commit: str
     created: datetime
     pinned: Pinned
     changes: str
     """The section of the changelog."""
+    source: Source
     index: Content
     manifests: tuple[Content, ...]
     signature: Signed | None
@@ -98,6 +112,10 @@ class Seen(msgspec.Struct, frozen=True):
     def platforms(self) -> tuple[tuple[Platform, Digest], ...]:
         """The images of the index; attestations are none."""
         return platforms_of(self.index)
+
+    def served_by(self, job: Job) -> Repository | None:
+        """The repository that the image was read from, where it is not upstream's."""
+        return None if self.source.repository == job.image.repository else self.source.repository
 
 
 def platforms_of(index: Content) -> tuple[tuple[Platform, Digest], ...]:
@@ -134,13 +152,55 @@ def read_tag(job: Job, git: Git) -> tuple[str, datetime, Pinned, str, tuple[str,
     return commit, git.commit_of(commit).date, pinned, changes, tuple(_behind(job, git, base, pinned.pin))
 
 
-def observe(job: Job, git: Git, source: Source, verifier: Verifier) -> Seen:
+def observe(job: Job, git: Git, upstream: Source, look: Callable[[Repository], Source], verifier: Verifier) -> Seen:
     """All of it. Raises what `read_tag` does, IntegrityError for an image that is not proven, ServiceError."""
     commit, created, pinned, changes, warnings = read_tag(job, git)
-    index, manifests = read_image(source, pinned.pin.digest)
+    served = find_image(job, pinned.pin.digest, upstream, look)
+    source, index = served.source, served.index
     _require_platforms(job.image, index, source.repository)
-    signature = _signed(job.image, pinned.pin, verifier)
-    return Seen(commit, created, pinned, changes, index, manifests, signature, warnings)
+    signature = _signed(job.image, pinned.pin, source.repository, verifier)
+    return Seen(
+        commit, created, pinned, changes, source, index, served.manifests, signature, (*warnings, *served.warnings)
+    )
+
+
+def find_image(job: Job, digest: Digest, upstream: Source, look: Callable[[Repository], Source]) -> Served:
+    """The image at upstream's; where upstream has it not (HTTP 404), in the first target that has it whole.
+
+    Upstream that does not answer has not removed it: a ServiceError, as where no target has it and one does not answer.
+    Raises IntegrityError where nobody has it, or what upstream has is not what it should be.
+    """
+    try:
+        return Served(upstream, *read_image(upstream, digest))
+    except IntegrityError as error:
+        if not _is_gone(upstream, digest):
+            raise
+        gone = error
+    silent: ServiceError | None = None
+    for source in (look(place.repository) for place in job.places):
+        try:
+            index, manifests = read_image(source, digest)
+        except IntegrityError:
+            continue
+        except ServiceError as error:
+            silent = silent or error
+            continue
+        warning = (
+            f"{upstream.repository} no longer has all of {digest} (HTTP 404, asked several times): it is read from "
+            f"{source.repository}, which has it from an earlier release"
+        )
+        return Served(source, index, manifests, (warning,))
+    if silent is not None:
+        raise silent
+    raise IntegrityError(
+        f"{gone.what}, nor has one of the targets all of it", where=gone.where, next_step=gone.next_step
+    )
+
+
+def _is_gone(source: Source, digest: Digest) -> bool:
+    """Whether an image that could not be read lacks a part. Raises IntegrityError for one that is another's."""
+    index = source.manifest(digest)
+    return index is None or any(source.manifest(each.digest, looks=LOOKS) is None for each in index.children)
 
 
 def read_small(source: Source, blob: Descriptor) -> bytes:
@@ -187,17 +247,16 @@ def _require_platforms(image: Image, index: Content, repository: Repository) -> 
         raise _not_proven(f"it lacks {', '.join(map(str, missing))}", repository, index.digest)
 
 
-def _signed(image: Image, pin: Pin, verifier: Verifier) -> Signed | None:
+def _signed(image: Image, pin: Pin, at: Repository, verifier: Verifier) -> Signed | None:
     if image.signature is None:
         return None
-    match verifier.verify(image.repository, pin.digest, pin.ref, image.signature):
+    match verifier.verify(at, pin.digest, pin.ref, image.signature):
         case Signed() as signed:
             return signed
         case NotSigned(reason):
-            raise _not_proven(f"{pin.ref} is not signed by upstream: {reason}", image.repository, pin.digest)
+            raise _not_proven(f"{pin.ref} is not signed by upstream: {reason}", at, pin.digest)
         case Unanswered() as unanswered:
-            where = f"{image.repository}@{pin.digest}"
-            raise ServiceError(unanswered.reason, where=where, next_step=unanswered.next_step)
+            raise ServiceError(unanswered.reason, where=f"{at}@{pin.digest}", next_step=unanswered.next_step)
 
 
 def _refused(what: str, where: str, next_step: str) -> ReleaseError:

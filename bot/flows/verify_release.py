@@ -6,7 +6,7 @@ must have signed it from the settings there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -16,10 +16,9 @@ from bot.core.index import NotProven
 from bot.core.model import Platform, Signature
 from bot.core.pins.sites import drift
 from bot.core.proposal.shown import Commit
-from bot.core.reference import Digest, Repository, Tag, digest_of
+from bot.core.reference import Digest, Repository, Tag
 from bot.core.release.attestation import repeat_attested
 from bot.core.release.chain import Chain, Links
-from bot.core.release.github_release import Asset
 from bot.core.release.identity import our_identity
 from bot.core.release.notes import clone_command
 from bot.core.release.ours import OurTag, Place, file_stem, places_of
@@ -32,6 +31,7 @@ from bot.errors import BotError, IntegrityError, ReleaseError
 from bot.flows.outside import AtTag, Outside, merged, read_at
 from bot.flows.release_observe import platforms_of
 from bot.flows.retag import LOOKS, read_image
+from bot.flows.verify_files import verify_files
 
 
 def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
@@ -88,7 +88,8 @@ class _Links:
             self._signatures(index)
             provenance = self._provenance(index)
             documents = self._sboms(index)
-            self._release(documents, provenance)
+            attested = documents | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
+            verify_files(self.tag, self.repository, self.outside, attested, self.links)
         self._upstream(index)
         digest, links = index.digest if index else "", tuple(self.links.found)
         return Chain(self.repository, self.tag.name, digest, links, tuple(self.own_roots))
@@ -170,7 +171,7 @@ class _Links:
             self._signature(f"our signature in {at}", at, index.digest, ref, self.ours, repeat)
 
     def _signature(
-        self, name: str, at: Repository, digest: Digest, ref: Ref, signature: Signature, repeat: str
+        self, name: str, at: Repository, digest: Digest, ref: Ref, signature: Signature, repeat: str, more: str = ""
     ) -> None:
         try:
             answer = self.outside.verifier.verify(at, digest, ref, self._asked(signature))
@@ -182,7 +183,7 @@ class _Links:
                 index = f", log index {answer.log_index}" if answer.log_index is not None else ""
                 if answer.format == "legacy":
                     repeat = repeat_command(at, digest, ref, signature, "legacy")
-                said = f"by {answer.identity}, issuer {answer.issuer}{index}; {answer.tool}"
+                said = f"by {answer.identity}, issuer {answer.issuer}{index}{more}; {answer.tool}"
                 self._proven(name, said, repeat, signature)
             case NotSigned(reason):
                 self.links.fails(name, reason, repeat)
@@ -200,7 +201,8 @@ class _Links:
                 continue
             if self._is_this(said, index):
                 signed = f", whose signature by {said.signature.identity} it verified" if said.signature else ""
-                told = f"{said.mode} of {said.source} at commit {said.commit[:12]}{signed}"
+                served = f", read from {said.served_by}," if said.served_by else ""
+                told = f"{said.mode} of {said.source}{served} at commit {said.commit[:12]}{signed}"
                 self._proven(name, told, repeat, self.ours)
                 return predicate
         if not self.links.has(name):
@@ -256,74 +258,59 @@ class _Links:
             return ()
         return tuple(statement.predicate for statement in answer)
 
-    def _release(self, documents: Mapping[str, tuple[bytes, ...]], provenance: bytes | None) -> None:
-        """The GitHub Release is published, and its files are what was attested."""
-        name = "GitHub Release"
-        download = f"gh release download {self.tag.name} --repo {self.repository}"
-        repeat = f'd=$(mktemp -d) && {download} -D "$d" && sha256sum "$d"/*'
-        try:
-            shown = next(
-                (each for each in self.outside.releases() if each.tag == self.tag.name and not each.draft), None
-            )
-        except BotError as error:
-            self.links.unknown(name, error, repeat)
-            return
-        if shown is None:
-            self.links.fails(name, "it is not published", repeat, exit_code=8)
-            return
-        wanted = dict(documents) | {f"{self.stem}.provenance.json": (provenance,) if provenance else ()}
-        for file, contents in wanted.items():
-            self._file(file, shown.asset(file), contents, repeat)
-        for asset in shown.assets:
-            if asset.name not in wanted:
-                self.links.warns(plain(asset.name, 100), "it is among the files, and nobody attested it", repeat)
-        if not any(self.links.has(file) for file in wanted):
-            locked = ", immutable" if shown.immutable else ""
-            self.links.passes(name, f"published{locked}, its {len(wanted)} files are what was attested", repeat)
-
-    def _file(self, file: str, asset: Asset | None, contents: Sequence[bytes], repeat: str) -> None:
-        """One file of the release: nothing is said where it is what was attested."""
-        if asset is None:
-            self.links.fails(file, "it is not among the files of the GitHub Release", repeat)
-        elif asset.digest is None:
-            self.links.warns(file, "GitHub does not say its digest, so it was not compared", repeat)
-        elif not contents and any(link.verdict == "unknown" for link in self.links.found):
-            said = "it was compared with nothing: what was attested of it is not known"
-            self.links.found.append(Unanswered(said, "See the link of what was attested.").gate(file, repeat))
-        elif asset.digest not in {digest_of(content) for content in contents}:
-            self.links.fails(file, f"it is {asset.digest}, which is not what was attested", repeat)
-
     def _upstream(self, index: Content | None) -> None:
+        pin, signature, name = self.pinned.pin, self.image.signature, "upstream's signature"
+        at, repeat = self._upstream_image(index)
+        if signature is None:
+            self.links.warns(name, "the settings at the tag do not say who must have signed it", "")
+        elif at is None:
+            said = "upstream's image was not read" + (
+                "" if self.is_copy else ", and ours is another one, which upstream did not sign"
+            )
+            self.links.found.append(
+                Unanswered(said, "Run it again when upstream's registry answers.").gate(name, repeat)
+            )
+        else:
+            repeat = repeat_command(at, pin.digest, pin.ref, signature)
+            of_copy = f", of our copy in {at}" if at != self.image.repository else ""
+            self._signature(name, at, pin.digest, pin.ref, signature, repeat, of_copy)
+
+    def _upstream_image(self, index: Content | None) -> tuple[Repository | None, str]:
+        """Where upstream's image is: in its own repository, or by the same digest in one of ours; and what asks again.
+
+        Upstream may have removed what we still serve. What does not answer is not known, whatever we serve.
+        """
         pin, repository = self.pinned.pin, self.image.repository
         name, repeat = "upstream's image", f"gateway-bot resolve {repository}@{pin.digest}"
         try:
             found, manifests = read_image(self.outside.registry(repository), pin.digest)
         except BotError as error:
-            self._gone(error, repeat)
+            is_gone = isinstance(error, IntegrityError)
+            copy = self._our_copy(index) if is_gone or self.is_copy else None
+            if copy is None or not is_gone:
+                self.links.unknown(name, error, repeat)
+            else:
+                self.links.warns(name, f"{error.what}; {copy[0]} has it: our copy is the same, by its digest", repeat)
+            if copy is None:
+                return None, repeat
+            at, found, manifests = copy
         else:
-            if index is not None and not self.is_copy:
-                self._layers(index, found, manifests)
+            at = repository
             self.links.passes(name, f"{repository} serves {found.digest}", repeat)
-        signature = self.image.signature
-        if signature is None:
-            self.links.warns("upstream's signature", "the settings at the tag do not say who must have signed it", "")
-            return
-        if self.links.doubts(name) and not self.is_copy:
-            said = "upstream's image was not read, and ours is another one, which upstream did not sign"
-            next_step = "Run it again when upstream's registry answers."
-            self.links.found.append(Unanswered(said, next_step).gate("upstream's signature", repeat))
-            return
-        at = self.home if self.links.doubts(name) else repository
-        repeat = repeat_command(at, pin.digest, pin.ref, signature)
-        self._signature("upstream's signature", at, pin.digest, pin.ref, signature, repeat)
+        if index is not None and not self.is_copy:
+            self._layers(index, found, manifests)
+        return at, repeat
 
-    def _gone(self, error: BotError, repeat: str) -> None:
-        """Upstream may have removed what we still serve; then it is our copy that its signature is asked of."""
-        name = "upstream's image"
-        if isinstance(error, IntegrityError) and self.is_copy:
-            self.links.warns(name, f"{error.what}; our copy is the same, by its digest", repeat)
-        else:
-            self.links.unknown(name, error, repeat)
+    def _our_copy(self, index: Content | None) -> tuple[Repository, Content, Sequence[Content]] | None:
+        """Upstream's image in one of our places: a copy is that itself; beside a build it may be, from another time."""
+        if self.is_copy:
+            return (self.home, index, self.manifests) if index is not None else None
+        for place in self.places:
+            try:
+                return place.repository, *read_image(self.outside.registry(place.repository), self.pinned.pin.digest)
+            except BotError:
+                continue
+        return None
 
     def _layers(self, index: Content, upstream: Content, manifests: Sequence[Content]) -> None:
         """In build mode the image is another one: the layers of each platform are upstream's, all and in order."""

@@ -132,6 +132,13 @@ def test_a_detached_head_is_on_no_branch(repo: Repo) -> None:
     assert (repo.git.head(), repo.git.branch()) == (head, None)
 
 
+def test_without_a_main_the_base_is_master(repo: Repo) -> None:
+    commit = repo.commit("feat: begin")
+    repo.run("branch", "-M", "main", "master")
+
+    assert repo.git.base() == Branch("master", commit)
+
+
 def test_the_base_is_the_remotes_default_then_main_then_the_local_branch(repo: Repo) -> None:
     first = repo.commit("one")
     local = repo.git.base()

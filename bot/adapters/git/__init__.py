@@ -92,15 +92,16 @@ class Git:
         return self._symbolic("HEAD", "refs/heads/")
 
     def base(self, name: str = "") -> Branch | None:
-        """The branch that releases are made of: `name`, else the remote's default, else `main`.
+        """The branch that releases are made of: `name`, else the remote's default, else `main`, else `master`.
 
         As the remote has it, else as it is here; None where it is in neither place.
         """
-        name = name or self._symbolic("refs/remotes/origin/HEAD", "refs/remotes/origin/") or "main"
-        for place in ("refs/remotes/origin", "refs/heads"):
-            commit = self.resolve(f"{place}/{name}")
-            if commit is not None:
-                return Branch(name, commit)
+        known = name or self._symbolic("refs/remotes/origin/HEAD", "refs/remotes/origin/")
+        for each in (known,) if known else ("main", "master"):
+            for place in ("refs/remotes/origin", "refs/heads"):
+                commit = self.resolve(f"{place}/{each}")
+                if commit is not None:
+                    return Branch(each, commit)
         return None
 
     def remote(self, branch: str) -> str:

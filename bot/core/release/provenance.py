@@ -2,7 +2,8 @@
 
 SLSA specification 1.0, "Provenance". It is about the index that was released. The parameters are what the run was
 asked for: a git repository and its tag, and the image that the pin at that tag names. What they came to stands in the
-dependencies; the upstream signature that was verified, in the internal parameters.
+dependencies, with the `downloadLocation` of an image that upstream did not serve any more; the upstream signature that
+was verified, in the internal parameters.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from bot.core.index import NotProven
 from bot.core.model import Platform, ReleaseMode
-from bot.core.reference import Digest, Reference, parse_digest, parse_reference
+from bot.core.reference import Digest, Reference, Repository, parse_digest, parse_reference
 from bot.core.release.attestation import canonical
 from bot.core.signature import Format
 
@@ -27,6 +28,7 @@ BUILD_TYPES: Mapping[ReleaseMode, str] = {
 
 _MODES = {uri: mode for mode, uri in BUILD_TYPES.items()}
 _TAGS = "refs/tags/"
+_OCI = "oci://"
 _COMMIT_CHARACTERS = frozenset("0123456789abcdef")
 _COMMIT_LENGTHS = (40, 64)
 
@@ -49,7 +51,8 @@ class Provenance(msgspec.Struct, frozen=True):
 
     `git` is the repository's URL, `tag` and `commit` ours. `source` is upstream's image, by tag and digest, `platforms`
     the manifests that were released. `builder` is the identity that signs our releases, `invocation` the URL of the
-    run. A `signature` is there where the settings ask for one.
+    run. A `signature` is there where the settings ask for one. `served_by` is the repository that the image was read
+    from, and its signature verified in, where that is not upstream's.
     """
 
     mode: ReleaseMode
@@ -61,6 +64,7 @@ class Provenance(msgspec.Struct, frozen=True):
     builder: str
     invocation: str = ""
     signature: UpstreamSignature | None = None
+    served_by: Repository | None = None
 
 
 class _External(_Strict, frozen=True):
@@ -78,6 +82,7 @@ class _Resource(_Strict, frozen=True):
     digest: dict[str, str]
     uri: str = ""
     name: str = ""
+    download_location: str = ""
 
 
 class _Definition(_Strict, frozen=True):
@@ -118,7 +123,9 @@ def provenance(made: Provenance) -> bytes:
         _Internal(0, made.signature),
         (
             _Resource({"gitCommit": made.commit}, f"git+{made.git}@{ref}"),
-            _Resource({"sha256": source.digest.removeprefix("sha256:")}, _purl(source)),
+            _Resource(
+                {"sha256": source.digest.removeprefix("sha256:")}, _purl(source), "", _location(made, source.digest)
+            ),
         ),
     )
     platforms = tuple(
@@ -150,6 +157,7 @@ def read_provenance(predicate: bytes) -> Provenance:
             details.builder.id,
             details.metadata.invocation_id,
             definition.internal_parameters.upstream_signature,
+            _served_by(image),
         )
         again = provenance(made)
     except KeyError as error:
@@ -165,6 +173,16 @@ def read_provenance(predicate: bytes) -> Provenance:
 
 def _digest(resource: _Resource) -> Digest:
     return parse_digest(f"sha256:{resource.digest['sha256']}")
+
+
+def _location(made: Provenance, digest: Digest) -> str:
+    """In-toto attestation framework, "ResourceDescriptor": only where it is another place than the URI's."""
+    return f"{_OCI}{made.served_by}@{digest}" if made.served_by else ""
+
+
+def _served_by(resource: _Resource) -> Repository | None:
+    text = resource.download_location
+    return parse_reference(text.removeprefix(_OCI)).repository if text else None
 
 
 def _purl(source: Reference) -> str:
