@@ -76,7 +76,7 @@ def sbom(world: World, *, tag: str | None, output: Path) -> int:
         world.log(f"warning: {warning}")
     files = SbomFiles(output, stem(job), validate)
     for platform, digest in platforms_of(served.index):
-        made = world.tools.sboms.sboms(served.source.repository, digest, platform)
+        made = world.tools.sboms.sboms(served.served_by or job.image.repository, digest, platform)
         for path in files.write(platform, made):
             click.echo(f"{path}: {platform}, {made.packages} packages")
     return 0

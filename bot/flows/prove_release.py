@@ -102,7 +102,7 @@ def prove(
     stem = file_stem(job.places, job.tag)
     proofs: list[Proof] = []
     # of a copy, the repository that it was read from serves the same bytes
-    scanned = seen.source.repository if job.policy.mode == "retag" else at
+    scanned = (seen.served_by or job.image.repository) if job.policy.mode == "retag" else at
     made = side_by_side(lambda each: _sboms(job, at, scanned, each[0], each[1], tools), platforms, _AT_ONCE)
     for (platform, about), (found, did) in zip(platforms, made, strict=True):
         for kind, documents in zip(KINDS, found, strict=True):
@@ -178,7 +178,7 @@ def _provenance(
         signature=UpstreamSignature(upstream.identity, upstream.issuer, upstream.format, upstream.log_index)
         if upstream
         else None,
-        served_by=seen.served_by(job),
+        served_by=seen.served_by,
     )
     return _attested(job, at, digest, PREDICATE_TYPE, tools, lambda said: _says(said, made), lambda: provenance(made))
 

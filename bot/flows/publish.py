@@ -116,8 +116,10 @@ class _Run:
         self._require_pushed()
         self._step("tag", f"{job.tag.name} is {seen.commit[:12]}, and pins {seen.pin.ref} at {seen.pin.digest}")
         if seen.signature is not None:
-            ours = seen.served_by(job)
-            self._step("upstream", f"signed by {seen.signature.identity}{f', verified in {ours}' if ours else ''}")
+            self._step(
+                "upstream",
+                f"signed by {seen.signature.identity}{f', verified in {seen.served_by}' if seen.served_by else ''}",
+            )
         self.made = hands.rebuild(seen) if hands.rebuild else None
         self.index, self.manifests = (self.made or seen).index, (self.made or seen).manifests
         self.digest = self.index.digest
@@ -181,7 +183,7 @@ class _Run:
         self._step(
             f"copy to {place.repository}", str(copied), did=bool(copied.blobs + copied.mounted + copied.manifests)
         )
-        if not self.made and place.repository != source.repository:
+        if not self.made and place.repository != self.seen.served_by:
             self._attach(source, target, "upstream's signatures and attestations", must=False)
 
     def _attach(self, source: retag.Source, target: Target, what: str, *, must: bool) -> None:
@@ -259,7 +261,7 @@ class _Run:
             repository=job.repository,
             git=job.git,
             # whoever repeats upstream's signature has to find it
-            image=msgspec.structs.replace(job.image, repository=seen.source.repository),
+            image=msgspec.structs.replace(job.image, repository=seen.served_by or job.image.repository),
             pin=seen.pin,
             digest=self.index.digest,
             platforms=platforms_of(self.index),

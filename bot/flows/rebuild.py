@@ -32,7 +32,7 @@ def rebuild(job: Job, seen: Seen, root: Path, engine: Builder) -> Made:
         for platform, manifest in images
     ]
     image, pinned = job.image, seen.pinned
-    if (ours := seen.served_by(job)) is not None:
+    if (ours := seen.served_by) is not None:
         image = replace(image, repository=ours)
         pinned = replace(pinned, held=tuple(_pulled_from(ours, each) for each in pinned.held))
     rebuilt = rebuild_all(image, pinned, children, root, engine, seen.created)

@@ -82,16 +82,17 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """The pinned image, proven, and the repository that it is read from; a warning where that is not upstream's."""
+    """The pinned image, proven. `served_by` is the repository of ours that has it, where upstream has it no more."""
 
     source: Source
     index: Content
     manifests: tuple[Content, ...]
+    served_by: Repository | None = None
     warnings: tuple[str, ...] = ()
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What the tag says, and what is served for it: by `source`, where the signature was verified too."""
+    """What the tag says, and what upstream serves for it, or the repository `served_by`, where upstream has it not."""
 
     commit: str
     created: datetime
@@ -103,6 +104,7 @@ class Seen(msgspec.Struct, frozen=True):
     manifests: tuple[Content, ...]
     signature: Signed | None
     warnings: tuple[str, ...]
+    served_by: Repository | None = None
 
     @property
     def pin(self) -> Pin:
@@ -112,10 +114,6 @@ class Seen(msgspec.Struct, frozen=True):
     def platforms(self) -> tuple[tuple[Platform, Digest], ...]:
         """The images of the index; attestations are none."""
         return platforms_of(self.index)
-
-    def served_by(self, job: Job) -> Repository | None:
-        """The repository that the image was read from, where it is not upstream's."""
-        return None if self.source.repository == job.image.repository else self.source.repository
 
 
 def platforms_of(index: Content) -> tuple[tuple[Platform, Digest], ...]:
@@ -156,11 +154,19 @@ def observe(job: Job, git: Git, upstream: Source, look: Callable[[Repository], S
     """All of it. Raises what `read_tag` does, IntegrityError for an image that is not proven, ServiceError."""
     commit, created, pinned, changes, warnings = read_tag(job, git)
     served = find_image(job, pinned.pin.digest, upstream, look)
-    source, index = served.source, served.index
-    _require_platforms(job.image, index, source.repository)
-    signature = _signed(job.image, pinned.pin, source.repository, verifier)
+    at, index = served.served_by or job.image.repository, served.index
+    _require_platforms(job.image, index, at)
     return Seen(
-        commit, created, pinned, changes, source, index, served.manifests, signature, (*warnings, *served.warnings)
+        commit,
+        created,
+        pinned,
+        changes,
+        served.source,
+        index,
+        served.manifests,
+        _signed(job.image, pinned.pin, at, verifier),
+        (*warnings, *served.warnings),
+        served.served_by,
     )
 
 
@@ -189,7 +195,7 @@ def find_image(job: Job, digest: Digest, upstream: Source, look: Callable[[Repos
             f"{upstream.repository} no longer has all of {digest} (HTTP 404, asked several times): it is read from "
             f"{source.repository}, which has it from an earlier release"
         )
-        return Served(source, index, manifests, (warning,))
+        return Served(source, index, manifests, source.repository, (warning,))
     if silent is not None:
         raise silent
     raise IntegrityError(

@@ -33,6 +33,9 @@ from bot.flows.release_observe import platforms_of
 from bot.flows.retag import LOOKS, read_image
 from bot.flows.verify_files import verify_files
 
+_Found = tuple[Repository, Content, Sequence[Content]]
+"""Where an image was found, its index and its manifests."""
+
 
 def verify_release(tag: OurTag, repository: str, outside: Outside) -> Chain:
     """Every link. Raises what hinders the first ones: there is no chain without them."""
@@ -259,49 +262,42 @@ class _Links:
         return tuple(statement.predicate for statement in answer)
 
     def _upstream(self, index: Content | None) -> None:
-        pin, signature, name = self.pinned.pin, self.image.signature, "upstream's signature"
-        at, repeat = self._upstream_image(index)
+        pin, repository, signature = self.pinned.pin, self.image.repository, self.image.signature
+        name, repeat = "upstream's signature", f"gateway-bot resolve {repository}@{pin.digest}"
+        at = self._upstream_image(index, repeat)
         if signature is None:
             self.links.warns(name, "the settings at the tag do not say who must have signed it", "")
         elif at is None:
-            said = "upstream's image was not read" + (
-                "" if self.is_copy else ", and ours is another one, which upstream did not sign"
-            )
-            self.links.found.append(
-                Unanswered(said, "Run it again when upstream's registry answers.").gate(name, repeat)
-            )
+            other = "" if self.is_copy else ", and ours is another one, which upstream did not sign"
+            next_step = "Run it again when upstream's registry answers."
+            self.links.found.append(Unanswered(f"upstream's image was not read{other}", next_step).gate(name, repeat))
         else:
             repeat = repeat_command(at, pin.digest, pin.ref, signature)
-            of_copy = f", of our copy in {at}" if at != self.image.repository else ""
-            self._signature(name, at, pin.digest, pin.ref, signature, repeat, of_copy)
+            more = f", over our copy in {at}" if at != repository else ""
+            self._signature(name, at, pin.digest, pin.ref, signature, repeat, more)
 
-    def _upstream_image(self, index: Content | None) -> tuple[Repository | None, str]:
-        """Where upstream's image is: in its own repository, or by the same digest in one of ours; and what asks again.
+    def _upstream_image(self, index: Content | None, repeat: str) -> Repository | None:
+        """Where upstream's image is: in its own repository, or by the same digest in one of ours.
 
-        Upstream may have removed what we still serve. What does not answer is not known, whatever we serve.
+        Upstream may have removed what we still serve. Where it does not answer, that stays unknown, whatever we serve.
         """
-        pin, repository = self.pinned.pin, self.image.repository
-        name, repeat = "upstream's image", f"gateway-bot resolve {repository}@{pin.digest}"
+        digest, repository, name = self.pinned.pin.digest, self.image.repository, "upstream's image"
+        found: _Found | None
         try:
-            found, manifests = read_image(self.outside.registry(repository), pin.digest)
+            found = repository, *read_image(self.outside.registry(repository), digest)
+            self.links.passes(name, f"{repository} serves {digest}", repeat)
         except BotError as error:
             is_gone = isinstance(error, IntegrityError)
-            copy = self._our_copy(index) if is_gone or self.is_copy else None
-            if copy is None or not is_gone:
+            found = self._our_copy(index) if is_gone or self.is_copy else None
+            if found is None or not is_gone:
                 self.links.unknown(name, error, repeat)
             else:
-                self.links.warns(name, f"{error.what}; {copy[0]} has it: our copy is the same, by its digest", repeat)
-            if copy is None:
-                return None, repeat
-            at, found, manifests = copy
-        else:
-            at = repository
-            self.links.passes(name, f"{repository} serves {found.digest}", repeat)
-        if index is not None and not self.is_copy:
-            self._layers(index, found, manifests)
-        return at, repeat
+                self.links.warns(name, f"{error.what}; {found[0]} has it: our copy is the same, by its digest", repeat)
+        if found is not None and index is not None and not self.is_copy:
+            self._layers(index, *found[1:])
+        return found[0] if found else None
 
-    def _our_copy(self, index: Content | None) -> tuple[Repository, Content, Sequence[Content]] | None:
+    def _our_copy(self, index: Content | None) -> _Found | None:
         """Upstream's image in one of our places: a copy is that itself; beside a build it may be, from another time."""
         if self.is_copy:
             return (self.home, index, self.manifests) if index is not None else None

@@ -38,10 +38,6 @@ class Links:
     def has(self, name: str) -> bool:
         return any(link.name == name for link in self.found)
 
-    def doubts(self, name: str) -> bool:
-        """Whether there is this link, and it is no plain pass."""
-        return any(link.name == name and link.verdict != "pass" for link in self.found)
-
     def passes(self, name: str, said: str, repeat: str) -> None:
         self.found.append(Gate(name, "pass", said, repeat))
 
