@@ -82,8 +82,8 @@ def ask(
     return code
 
 
-def named_ref(to: str | None, images: Sequence[Image]) -> Ref | None:
-    """The release that a person named. Raises UsageError."""
+def named_ref(to: str | None, images: Sequence[Image], where: str = "REF") -> Ref | None:
+    """The release that a person named, `where`. Raises UsageError."""
     from bot.core.versions import Ref, parse_version
 
     if to is None:
@@ -92,7 +92,7 @@ def named_ref(to: str | None, images: Sequence[Image]) -> Ref | None:
         raise UsageError("several images, one release", where=to[:80], next_step="Name its image with --image.")
     if parse_version(to) is None:
         raise UsageError(
-            f"{to[:80]!r} is no release's tag", where="REF", next_step="Name a version, as in v1.4.1 or 1.4.1."
+            f"{to[:80]!r} is no release's tag", where=where, next_step="Name a version, as in v1.4.1 or 1.4.1."
         )
     return Ref(to)
 

@@ -11,16 +11,21 @@ import click
 
 from bot import console
 from bot.core.text import json_line, no_command
-from bot.errors import UsageError
+from bot.errors import PolicyError, UsageError
 from bot.rollback_desk import RollbackDesk
 from bot.world import World
 
 if TYPE_CHECKING:
-    from bot.core.back import Wish
     from bot.core.plan import Outcome, Plan
     from bot.core.reference import Digest
+    from bot.core.rollback.back import Wish
     from bot.flows.upgrade import Result
 
+_INTERRUPTED = 130
+_AGAIN = (
+    "Nothing was done. With --plan say --to, --reason and --release as with --save: what is asked for is not taken "
+    "from a file. Else make it again: gateway-bot rollback --save FILE."
+)
 _THIS = "this"
 _DATE = click.DateTime(["%Y-%m-%d"])
 _image = click.option("--image", "name", metavar="NAME", help="Only this image of gateway-bot.toml.")
@@ -156,7 +161,7 @@ def rollback(
     It goes to the newest pin before the current one that was released and is not on hold, or to the one that --to
     names, if its image is still there and still verifies. The version that is left is put on hold in the same commit.
     """
-    from bot.core.back import Wish
+    from bot.core.rollback.back import Wish
 
     _one_of(
         ("--apply", in_place), ("--dry-run", dry_run), ("--save", save), ("--plan", saved), ("--emergency", emergency)
@@ -167,9 +172,9 @@ def rollback(
     world.environment  # noqa: B018 - what is wrong with it is said once, before anything is asked
     if not (in_place or dry_run or save or emergency) or run == "apply":
         world.purpose = "propose"
-        world.require_forge()
+        _require_forge(world, run)
     desk = RollbackDesk(world, in_place=in_place)
-    wish = Wish(console.named_ref(to, ()), reason, release)
+    wish = Wish(console.named_ref(to, (), "--to"), reason, release)
     if emergency:
         return _emergency(desk, wish, emergency, run, name, as_json=as_json)
     desk.tell_difference()
@@ -191,30 +196,38 @@ def _planned(desk: RollbackDesk, wish: Wish, name: str | None) -> Iterable[Outco
 
 def _saved(desk: RollbackDesk, wish: Wish, name: str | None, path: Path) -> Iterable[Outcome]:
     """A fresh plan for the saved one, made by what is asked for now; refused where the two differ."""
+    import msgspec
+
+    from bot.core.plan import Blocked
     from bot.flows.upgrade import plan_again
 
     claims = desk.world.saved_plans(path)
     image = desk.image(name)
-    if [claim.image for claim in claims] != [image.name]:
-        raise UsageError(
-            f"it is no plan of one rollback, of {image.name}",
-            where=str(path),
-            next_step="Nothing was done. Make the plan again: gateway-bot rollback --save FILE.",
-        )
-    ground = desk.ground(gathering=False)
-    return [plan_again(claims[0], str(path), (image,), ground, same_base=True, planned=desk.planner(wish))]
+    claim = claims[0]
+    if [each.image for each in claims] != [image.name] or (claim.outcome == "propose" and claim.rollback is None):
+        raise PolicyError(f"it is no plan of one rollback, of {image.name}", where=str(path), next_step=_AGAIN)
+    ground, planned = desk.ground(gathering=False), desk.planner(wish)
+    fresh = plan_again(claim, str(path), (image,), ground, same_base=True, planned=planned, again=_AGAIN)
+    if isinstance(fresh, Blocked) and claim.outcome == "propose" and claim.candidate and fresh.refused is None:
+        reason = f"the saved plan goes to {claim.candidate.ref}; by what is asked for now: {fresh.reason}"
+        return [msgspec.structs.replace(fresh, reason=reason, next_step=_AGAIN)]
+    return [fresh]
 
 
 def _act(
     desk: RollbackDesk, wish: Wish, outcomes: Iterable[Outcome], *, dry_run: bool, as_json: bool, gathering: bool
 ) -> int:
+    import msgspec
+
+    from bot.core.rollback.text import commit_command
     from bot.flows.upgrade import act, apply
 
     world = desk.world
 
     def on_plan(made: Plan) -> Result:
         if desk.in_place:
-            return apply(made, world.files)
+            done = apply(made, world.files)
+            return msgspec.structs.replace(done, did=f"{done.did}\nnext: {commit_command(made)}")
         from bot.flows.propose import preview, propose
 
         if dry_run:
@@ -241,14 +254,25 @@ def _emergency(
             where="--image",
             next_step="Leave it out: the environment says it.",
         )
-    image, planned = desk.image(deployment.image), desk.planner(wish)
+    image = desk.image(deployment.image)
+    desk.tell_difference()
+    wish = desk.of_service(image, wish)
+    planned = desk.planner(wish)
     asked = msgspec.structs.replace(image, scan=None, config=None)  # neither keeps a service down
     made = planned(asked, desk.ground(), None)
     pin = desk.pin_of(made, wish)
     if pin is None:
         return console.report(world, [Result(made)], as_json=as_json)
     value = desk.our_image(image, pin)
-    ran = desk.run(deployment, value, run) if run else emergency.shown(deployment, value)
+    for gate in made.gates if isinstance(made, Plan) else ():
+        if gate.verdict == "warn":
+            world.log(f"warning: {gate.name}: {gate.evidence}")
+    try:
+        ran = desk.run(deployment, value, run) if run else emergency.shown(deployment, value)
+    except KeyboardInterrupt:
+        again = "Run it again: it says what is done, or what is in the way and how to do it by hand"
+        click.echo(f"interrupted: above is said how far it came. {again}", err=True)
+        return _INTERRUPTED
     said = msgspec.json.encode(ran) if as_json else emergency.text(ran, pin.ref, wish.reason)
     click.echo(json_line(said) if isinstance(said, bytes) else no_command(said))
     if not (run == "apply" and ran.is_there and isinstance(made, Plan)):
@@ -259,6 +283,16 @@ def _emergency(
     if code:
         world.log(f"{environment} runs {pin.ref}, and nothing records it: mend that, and run the same command again")
     return code
+
+
+def _require_forge(world: World, run: str | None) -> None:
+    """Raises UsageError where nobody may propose; what is done in an emergency has to be recorded."""
+    try:
+        world.require_forge()
+    except UsageError as error:
+        if run:
+            error.next_step += " Without --run the commands are printed, and nothing is proposed."
+        raise
 
 
 def _one_of(*options: tuple[str, object]) -> None:

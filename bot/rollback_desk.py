@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,14 +16,14 @@ from bot.world import World
 if TYPE_CHECKING:
     from bot.adapters.git.past import Past
     from bot.adapters.registry.content import Contents
-    from bot.core.back import Wish
     from bot.core.emergency import Ran
     from bot.core.evidence import Evidence
     from bot.core.ledger import Ledger
     from bot.core.model import Deployment, Image, Pin
     from bot.core.plan import Outcome
-    from bot.core.reference import Repository
+    from bot.core.reference import Repository, Tag
     from bot.core.release.history import Branch
+    from bot.core.rollback.back import Wish
     from bot.core.versions import Ref
     from bot.flows.forge import Forge
     from bot.flows.hold import Desk
@@ -162,6 +162,15 @@ class RollbackDesk:
             self.world.log("not every registry of ours is asked: say which repository this is with --repository")
         return tuple(dict.fromkeys(repository_of(target, name) for target in known))
 
+    def of_service(self, image: Image, wish: Wish) -> Wish:
+        """Without a name, a service follows a rollback that was merged: it does not go one further back."""
+        from bot.core.rollback.holding import is_rolled_back_to
+        from bot.flows.observe import read_pinned
+
+        pin = read_pinned(image, self.files, allowed_keys(self.settings.images)).pin
+        settled = is_rolled_back_to(image.policy.holds, pin, self.world.clock.now().date())
+        return msgspec.structs.replace(wish, to=pin.ref) if wish.to is None and settled else wish
+
     def pin_of(self, made: Outcome, wish: Wish) -> Pin | None:
         """What a service is to run by this decision; None where there is none. What the base pins may be named."""
         from bot.core.plan import NothingNew, Plan
@@ -172,7 +181,7 @@ class RollbackDesk:
 
     def our_image(self, image: Image, pin: Pin) -> str:
         """HOST/PATH@DIGEST in the first of our repositories that has it. Raises UsageError where we have none."""
-        from bot.core.back import nowhere
+        from bot.core.rollback.gates import nowhere
         from bot.flows.still_there import still_there
 
         copies = still_there(pin.digest, [self._contents(repository) for repository in self.ours(image)])
@@ -198,6 +207,17 @@ class RollbackDesk:
         terraform = TerraformRun(world.environment.others, world.root, world.log)
         return run_emergency(deployment, value, terraform, how="apply" if how == "apply" else "plan")
 
+    def tags(self, image: Image, release: str) -> list[tuple[Contents, Tag]]:
+        """Where our repositories have a release of ours by the image's own digest: a build has another."""
+        from bot.core.release.ours import our_tag, places_of
+
+        policy, name = self.settings.release, self.world.repository
+        if policy is None or policy.image != image.name or policy.mode == "build":
+            return []
+        known = [target for target in policy.targets if name or "{repository}" not in target.repository]
+        places = places_of(known, name, our_tag(release))
+        return [(self._contents(place.repository), place.tags[0]) for place in places if place.tags]
+
     def _contents(self, repository: Repository) -> Contents:
         from bot.adapters.registry.content import Contents
 
@@ -210,14 +230,14 @@ class RollbackDesk:
         def planned(
             image: Image, ground: Ground, _wanted: Ref | None, given: Evidence | None = None, *, proving: bool = True
         ) -> Outcome:
-            way = Way(self.ledger(image), self.path, self.places(image))
+            way = Way(self.ledger(image), self.path, self.places(image), partial(self.tags, image))
             return plan_back(image, ground, way, wish, given, proving=proving)
 
         return planned
 
     def forge(self, wish: Wish) -> Forge:
         """GitHub, with the labels that tell a rollback from an upgrade. Raises UsageError as World.forge does."""
-        from bot.core.rollback_text import LABEL, RELEASE_LABEL
+        from bot.core.rollback.text import LABEL, RELEASE_LABEL
 
         forge, policy = self.world.forge, self.settings.pull_request
         labels = (*policy.labels, LABEL, *((RELEASE_LABEL,) if wish.release else ()))
@@ -232,3 +252,8 @@ class RollbackDesk:
             f"this checkout is not {self.base.name} as it was last fetched: pins and holds are read there, the "
             "config is checked as it is here"
         )
+        there = {hold for image in self.settings.images for hold in image.policy.holds}
+        mine = [hold for image in self.world.settings.images for hold in image.policy.holds if hold not in there]
+        if mine:
+            names = ", ".join(hold.version for hold in mine)
+            self.world.log(f"not on {self.base.name} yet, and so not counted: the hold of {names}")

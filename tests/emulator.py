@@ -121,6 +121,11 @@ class Emulator:
         release = {"tag_name": tag, "name": name or tag, "body": body, "draft": draft, "prerelease": prerelease}
         self._send(owner, "POST", f"/repos/{full_name}/releases", release)
 
+    def tag(self, full_name: str, name: str, sha: str) -> None:
+        """A lightweight tag."""
+        owner, _, _ = full_name.partition("/")
+        self._send(owner, "POST", f"/repos/{full_name}/git/refs", {"ref": f"refs/tags/{name}", "sha": sha})
+
     def head(self, full_name: str, branch: str) -> str:
         """The SHA of a branch."""
         owner, _, _ = full_name.partition("/")

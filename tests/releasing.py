@@ -53,7 +53,7 @@ OURS = f"https://github.com/{DOWNSTREAM}/.github/workflows/release.yml@refs/tags
 TOKEN = "ghs_the-release-s-own-token"  # noqa: S105 - of the embedded GitHub
 PACKAGES = {"glibc": "2.40-r0", "openssl": "3.5.1-r0", "zlib": "1.3-r1"}
 _SECONDS = 240
-_HURRIED = """
+HURRIED = """
 import sys
 from bot.cli import main
 from bot.clock import SystemClock
@@ -219,7 +219,7 @@ class Release:
 
     def hurried_command(self, *arguments: str) -> list[str]:
         made = ("--sbom", str(self.sboms)) if self.sboms.exists() else ()
-        return [sys.executable, "-c", _HURRIED, *self.command("release", "publish", TAG, *made, *arguments)[1:]]
+        return [sys.executable, "-c", HURRIED, *self.command("release", "publish", TAG, *made, *arguments)[1:]]
 
     def take_sboms(self, made: Path) -> None:
         """Those of the same image, which were made before."""

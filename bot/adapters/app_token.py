@@ -16,6 +16,7 @@ from bot.adapters.connections import Connections
 from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
+from bot.core.decoding import decode
 from bot.core.distribution import retry_after
 from bot.core.moment import moment
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError, UsageError
@@ -296,7 +297,7 @@ def _date(response: Response) -> datetime | None:
 
 def _as(response: Response, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(response.body, type=kind)
+        return decode(response.body, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # the reason would quote the answer, which may hold a token
         raise _untrue(response.url, "GitHub's answer lacks what its documentation promises") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bot.adapters.programs import Programs
+from bot.core.decoding import decode
 from bot.core.release.changelog import FILE, Change
 from bot.core.text import plain
 from bot.errors import PinError, ServiceError
@@ -97,7 +98,7 @@ class Changelog:
                 folder=Path(folder),
             )  # fmt: skip
         try:
-            releases = msgspec.json.decode(done.out, type=list[_Release])
+            releases = decode(done.out, list[_Release])
         except (ValueError, RecursionError) as error:
             said = done.err.decode(errors="replace") if done.code else str(error)
             raise ServiceError(

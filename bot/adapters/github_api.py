@@ -18,6 +18,7 @@ from bot.adapters.connections import Connections
 from bot.adapters.github_http import headers, is_limited, said
 from bot.adapters.http import Http, Response
 from bot.clock import Clock
+from bot.core.decoding import decode
 from bot.core.distribution import next_page, retry_after
 from bot.core.text import plain
 from bot.errors import BotError, ForgeError, IntegrityError, ServiceError
@@ -241,7 +242,7 @@ class GitHubApi:
 
     def _as(self, response: Response, kind: type[_T]) -> _T:
         try:
-            return msgspec.json.decode(response.body, type=kind)
+            return decode(response.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._untrue(
                 response.url, f"GitHub's answer lacks what its documentation promises: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bot.adapters.http import Response
+from bot.core.decoding import decode
 from bot.core.text import plain
 
 _FORBIDDEN, _TOO_MANY = 403, 429
@@ -39,11 +40,11 @@ def is_limited(response: Response) -> bool:
 def said(body: bytes) -> str:
     """GitHub's own words on one line: the message, and what it says of single fields."""
     try:
-        answer = msgspec.json.decode(body, type=_Message)
+        answer = decode(body, _Message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no message"
     try:
-        details = msgspec.json.decode(answer.errors, type=list[_Detail])
+        details = decode(answer.errors, list[_Detail])
     except (msgspec.DecodeError, RecursionError):  # some endpoints list plain texts
         details = []
     more = [detail.message or f"field {detail.field}" for detail in details if detail.message or detail.field]

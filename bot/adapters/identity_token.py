@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bot.adapters.http import Http
+from bot.core.decoding import decode
 from bot.errors import ServiceError
 
 _MAX_BYTES = 64 * 1024
@@ -36,7 +37,7 @@ def workflow_of_run(http: Callable[[], Http], environ: Mapping[str, str]) -> str
     if not token and url and request:
         answer = http().get(f"{url}&audience=sigstore", {"Authorization": f"bearer {request}"}, max_bytes=_MAX_BYTES)
         try:
-            token = msgspec.json.decode(answer.body, type=_Given).value if answer.status == _OK else ""
+            token = decode(answer.body, _Given).value if answer.status == _OK else ""
         except (msgspec.DecodeError, UnicodeDecodeError):
             token = ""
         if not token:
@@ -48,6 +49,6 @@ def workflow_of_run(http: Callable[[], Http], environ: Mapping[str, str]) -> str
     try:
         payload = token.split(".")[1]
         claims = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        return msgspec.json.decode(claims, type=_Claims).job_workflow_ref
+        return decode(claims, _Claims).job_workflow_ref
     except (IndexError, ValueError):
         return ""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from bot.adapters.http import Http, Response
+from bot.core.decoding import decode
 from bot.core.distribution import next_page
 from bot.core.model import Release
 from bot.core.versions import Ref, parse_version
@@ -94,7 +95,7 @@ def _release(entry: _Release) -> Release:
 
 def _decode(response: Response) -> Sequence[_Release]:
     try:
-        return msgspec.json.decode(response.body, type=list[_Release])
+        return decode(response.body, list[_Release])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _no_list(response, str(error)) from None
 

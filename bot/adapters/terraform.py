@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bot.adapters.programs import Finished, Programs
+from bot.core.decoding import decode
 from bot.core.gateway_config.diagnostics import diagnostics, refused
 from bot.core.gateway_config.terraform import question
 from bot.core.model import ConfigEnvironment, GatewayConfig, SourceFile
@@ -93,7 +94,7 @@ class Terraform:
 
 def _rendered(shown: Finished, template: str) -> str:
     try:
-        value = msgspec.json.decode(shown.out, type=_Plan).planned_values.outputs["rendered"].value
+        value = decode(shown.out, _Plan).planned_values.outputs["rendered"].value
     except (msgspec.MsgspecError, KeyError):
         raise _gave_up("show", shown) from None
     if value is None:
@@ -113,7 +114,7 @@ def _json(name: str, text: str) -> bytes:
     if not _NAME.fullmatch(name):
         raise _unusable(f"values.{plain(name, 60)}", "that is no name of a Terraform variable")
     try:
-        msgspec.json.decode(text)
+        decode(text, object)
     except (msgspec.MsgspecError, RecursionError):
         raise _unusable(f"values.{name}", "its value is no JSON") from None
     return text.encode()

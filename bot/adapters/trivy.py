@@ -25,6 +25,7 @@ import msgspec
 
 from bot.adapters.programs import Finished, Programs
 from bot.beside import beside
+from bot.core.decoding import decode
 from bot.core.index import NotProven
 from bot.core.model import Platform
 from bot.core.reference import Digest, Repository, is_loopback, parse_reference
@@ -122,7 +123,7 @@ class Trivy:
     def _version(self, folder: Path) -> str:
         done = self._programs.run(_PROGRAM, ["version", "--format", "json", "--cache-dir", str(folder)], seconds=60)
         try:
-            version = plain(msgspec.json.decode(done.out, type=_Version).version, 40)
+            version = plain(decode(done.out, _Version).version, 40)
         except ValueError:
             version = ""
         if done.code or not version:

@@ -11,6 +11,7 @@ import msgspec
 
 from bot.adapters import answers
 from bot.adapters.github_api import GitHubApi, Refused
+from bot.core.decoding import decode
 from bot.core.moment import moment
 from bot.core.runs import NoWorkflow, Run, Workflow
 from bot.errors import BotError
@@ -103,7 +104,7 @@ class WorkflowRuns:
         if response.status == _NO_CONTENT:
             return ""
         try:
-            return msgspec.json.decode(response.body, type=_Started).html_url
+            return decode(response.body, _Started).html_url
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             what = f"GitHub's answer lacks what its documentation promises: {error}"
             raise self._api.untrue(path, what) from None

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gates import Unanswered, pinned_tag
 from bot.core.index import Index
 from bot.core.issue_text import LIMIT, Issue, Topic, part_of, room
@@ -170,7 +171,7 @@ def remembered(issue: Issue | None) -> Memory:
     """What an issue remembers; nothing where there is none, or where somebody changed its memory to what cannot be."""
     part = part_of(issue.body, ALARM) if issue is not None else None
     try:
-        memory = msgspec.json.decode(part.memory, type=Memory) if part is not None else Memory()
+        memory = decode(part.memory, Memory) if part is not None else Memory()
     except (msgspec.DecodeError, RecursionError):
         return Memory()
     times = (memory.changed, *(alarm.since for alarm in memory.alarms))

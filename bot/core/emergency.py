@@ -16,6 +16,9 @@ from bot.core.text import plain
 
 _SAVED = "gateway-bot.tfplan"
 _LISTED = 20
+_LOOKED_AT = 2
+"""Of the commands, those that change nothing."""
+
 _REFUSED = 8
 _LOCK_SECONDS = 10
 _MAY: tuple[Action, ...] = ("update", "replace")
@@ -61,8 +64,6 @@ def refusal(wanted: Changes) -> str:
         return "Terraform says that this plan is not all that it would have to do"
     if others:
         return f"it would {others[0].action} {plain(others[0].address, 200)}: an emergency only updates and replaces"
-    if wanted.goes_on:
-        return ""
     if not wanted.was:
         return "nothing in it takes the place of another image, so what else it does cannot be told apart"
     if len(wanted.was) > 1:
@@ -128,35 +129,41 @@ def text(ran: Ran, ref: str, reason: str = "") -> str:
     """For a terminal. `ref` is the release of the image, by which it is recorded afterwards, for that reason."""
     record = shlex.join(("gateway-bot", "rollback", "--to", ref, *(("--reason", reason) if reason else ())))
     afterwards = f"Afterwards record it, or the next deployment undoes it: {record}"
-    by_hand = ("", *(f"  {line}" for line in ran.commands), "", afterwards)
-    lines: tuple[str, ...]
+    lines = [f"  {line}" for line in ran.commands]
+    look, do = lines[:_LOOKED_AT], lines[_LOOKED_AT:]
+    between = ("", "Read what that prints. Only if it is what you want (this asks no more):", "")
+    by_hand = ("", *look, *between, *do, "", afterwards)
+    said: tuple[str, ...]
     match ran.did:
         case "shown":
-            lines = (f"{ran.environment}: this points the service at {ref}, once you answer for the plan:", *by_hand)
+            said = (
+                f"{ran.environment}: this points the service at {ref}, once you answer for the plan:",
+                *by_hand,
+            )
         case "nothing":
-            lines = (f"{ran.environment}: the service is pointed at {ref} already; nothing changed.",)
+            said = (f"{ran.environment}: the service is pointed at {ref} already; nothing changed.",)
         case "planned":
-            lines = (
+            said = (
                 f"{ran.environment}: planned, not applied. It changes the image and nothing else:",
                 *_what(ran),
                 "",
                 "`--run apply` plans it again and does it.",
             )
         case "applied":
-            lines = (
+            said = (
                 f"{ran.environment}: applied. The service is pointed at {ref}; see that it comes up.",
                 *_what(ran),
             )
         case "refused":
-            lines = (
+            said = (
                 f"{ran.environment}: refused, nothing was applied: {ran.why}.",
                 *_what(ran),
                 *_pending(ran),
                 "",
-                "To do it all the same, run this, and read what the second line prints before the third:",
+                "To do it all the same, look first:",
                 *by_hand,
             )
-    return "\n".join(lines)
+    return "\n".join(said)
 
 
 def _what(ran: Ran) -> tuple[str, ...]:

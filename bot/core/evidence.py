@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gates import Gate, Unanswered
 from bot.core.gateway_config.answer import ConfigAnswer
 from bot.core.gateway_config.verdict import config_gate
@@ -54,7 +55,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 def read_evidence(document: bytes) -> Evidence | None:
     """The evidence of a saved plan; None for `null`. Raises ValueError."""
-    return msgspec.json.decode(document, type=Evidence | None)
+    return None if document == b"null" else decode(document, Evidence)
 
 
 def gates_of(evidence: Evidence, image: Image, today: date, *, on_ci: bool) -> tuple[Gate, ...]:

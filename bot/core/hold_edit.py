@@ -57,7 +57,12 @@ def with_hold(source: SourceFile, image: str, hold: Hold) -> bytes:
     if at is None:
         return file.proven(file.appended(hold), (*file.entries, _entry(hold)), by_hand)
     old = file.holds[at]
-    now = msgspec.structs.replace(hold, version=old.version, rolled_back_to=hold.rolled_back_to or old.rolled_back_to)
+    now = msgspec.structs.replace(
+        hold,
+        version=old.version,
+        rolled_back_to=hold.rolled_back_to or old.rolled_back_to,
+        rolled_back_from=hold.rolled_back_from or old.rolled_back_from,
+    )
     if now == old:
         return source.data
     entries = [*file.entries]
@@ -66,18 +71,19 @@ def with_hold(source: SourceFile, image: str, hold: Hold) -> bytes:
 
 
 def without_holds(
-    source: SourceFile, image: str, version: str, digest: Digest | None
+    source: SourceFile, image: str, version: str, digest: Digest | None, *, exactly: bool = False
 ) -> tuple[bytes, tuple[Hold, ...]]:
     """The file without the image's holds of this version or range, and what they were; the same bytes where none was.
 
-    With `digest` only the hold of that image goes, else all of the version, whatever digest they name. Comments within
+    With `digest` only the hold of that image goes, else all of the version, whatever digest they name; `exactly`: only
+    one that names none. Comments within
     a hold's table go with it, those around it stay. Raises UsageError where no edit is proven.
     """
     file = _read(source, image)
     gone = [
         number
         for number, hold in enumerate(file.holds)
-        if same_versions(hold.version, version) and digest in {None, hold.digest}
+        if same_versions(hold.version, version) and digest in ({hold.digest} if exactly else {None, hold.digest})
     ]
     if not gone:
         return source.data, ()
@@ -244,6 +250,7 @@ def _entry(hold: Hold) -> dict[str, object]:
         "until": hold.until,
         "digest": hold.digest,
         "rolled_back_to": hold.rolled_back_to,
+        "rolled_back_from": hold.rolled_back_from,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -26,6 +26,7 @@ class HoldJson(msgspec.Struct, frozen=True):
     until: date | None
     digest: str | None
     rolled_back_to: str | None
+    rolled_back_from: str | None
 
 
 class HoldDoneJson(msgspec.Struct, frozen=True):
@@ -114,7 +115,8 @@ def replaces_rollback(rolled_back: Sequence[Hold]) -> str:
 
 
 def _json(hold: Hold) -> HoldJson:
-    return HoldJson(hold.version, hold.reason, hold.until, hold.digest, hold.rolled_back_to)
+    back = hold.rolled_back_to, hold.rolled_back_from
+    return HoldJson(hold.version, hold.reason, hold.until, hold.digest, *back)
 
 
 def _wrote(file: str) -> str:

@@ -132,7 +132,10 @@ def _let_go(hold: Hold, holds: Sequence[Hold], version: Version, candidate: Pin 
 
 
 def _holds(hold: Hold, version: Version, digest: Digest | None, today: date) -> bool:
-    return not is_over(hold, today) and hold.digest in {None, digest} and names(hold.version, version)
+    if is_over(hold, today):
+        return False
+    same_image = digest is not None and digest == hold.rolled_back_from
+    return same_image or (hold.digest in {None, digest} and names(hold.version, version))
 
 
 def _specifiers(text: str) -> SpecifierSet:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from bot.core.decoding import decode
+
 LIMIT = 65_536
 """Characters; GitHub refuses bodies that are longer."""
 
@@ -109,7 +111,7 @@ def is_duplicate(issue: Issue, topic: Topic) -> bool:
     """Whether the bot closed it in favour of another one."""
     part = part_of(issue.body, topic)
     try:
-        return part is not None and msgspec.json.decode(part.memory, type=_Memory).duplicate_of > 0
+        return part is not None and decode(part.memory, _Memory).duplicate_of > 0
     except (msgspec.DecodeError, RecursionError):
         return False
 

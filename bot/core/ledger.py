@@ -79,6 +79,8 @@ class Ledger(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     elsewhere: tuple[OurRelease, ...] = ()
     lacks: tuple[str, ...] = ()
+    whole: bool = True
+    """Whether all of the base's history is here, and the files of it."""
     unreadable: str = ""
     """Why no pin could be read at the end of the base: then the first entry is the last that was there."""
 
@@ -108,7 +110,7 @@ def known_good(entry: Entry, holds: Sequence[Hold], today: date) -> bool:
 def previous(ledger: Ledger, holds: Sequence[Hold], today: date) -> Entry | None:
     """Where a rollback goes that names no version: the newest known-good entry before the first.
 
-    It is another image, and of a lower version: an entry that was left for an older one was rolled back from, and
+    It is another image, and of no higher version: an entry that was left for an older one was rolled back from, and
     going back never goes up by itself.
     """
     if not ledger.entries:
@@ -119,16 +121,11 @@ def previous(ledger: Ledger, holds: Sequence[Hold], today: date) -> Entry | None
             entry
             for entry in before
             if entry.pin.digest != left.pin.digest
-            and entry.pin.version < left.pin.version
+            and entry.pin.version <= left.pin.version
             and known_good(entry, holds, today)
         ),
         None,
     )
-
-
-def named(ledger: Ledger, version: Version) -> Entry | None:
-    """The newest entry of this version of the image, the first one included."""
-    return next((entry for entry in ledger.entries if entry.pin.version == version), None)
 
 
 def _on_hold(entry: Entry, holds: Sequence[Hold], today: date) -> bool:

@@ -31,7 +31,7 @@ def table(ledger: Ledger, holds: Sequence[Hold], today: date) -> str:
     width = max((len(_ref(entry.pin)) for entry in ledger.entries), default=0)
     for entry in ledger.entries:
         what = ", ".join(states(entry, ledger, holds, today))
-        lines += ["", f"{_ref(entry.pin):<{width}}  {_from(entry)} to {_to(entry, ledger):<10}  {what}"]
+        lines += ["", f"{_ref(entry.pin):<{width}}  {_from(entry)} to {_to(entry, ledger):<16}  {what}"]
         for line in (entry.pin.digest, _brought(entry), _released(entry), *_held(entry, holds, today)):
             lines += _wrapped(line)
     for title, found in _sections(ledger, holds, today):
@@ -85,6 +85,7 @@ class _Hold(msgspec.Struct, frozen=True):
     until: date | None
     digest: Digest | None
     rolled_back_to: Ref | None
+    rolled_back_from: Digest | None
 
 
 class _Release(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ class _Document(msgspec.Struct, frozen=True):
 
 def to_json(ledger: Ledger, holds: Sequence[Hold], today: date) -> bytes:
     """One document, as docs/history.md describes it."""
-    back = previous(ledger, holds, today)
+    back = _previous(ledger, holds, today)
     return msgspec.json.encode(
         _Document(
             format=FORMAT,
@@ -148,7 +149,7 @@ def _entry(entry: Entry, ledger: Ledger, holds: Sequence[Hold], today: date) -> 
     return _Entry(
         pin=_pin(entry.pin),
         states=states(entry, ledger, holds, today),
-        hold=_Hold(hold.version, hold.reason, hold.until, hold.digest, hold.rolled_back_to) if hold else None,
+        hold=_hold(hold) if hold else None,
         commit=entry.commit,
         date=_known(entry.date),
         until=_known(entry.until),
@@ -207,7 +208,14 @@ def _sections(ledger: Ledger, holds: Sequence[Hold], today: date) -> list[tuple[
     return [(title, lines) for title, lines in found if lines]
 
 
+def _previous(ledger: Ledger, holds: Sequence[Hold], today: date) -> Entry | None:
+    """Where a rollback goes by itself; nowhere, from half a history."""
+    return previous(ledger, holds, today) if ledger.whole else None
+
+
 def _back(ledger: Ledger, holds: Sequence[Hold], today: date) -> str:
+    if not ledger.whole:
+        return "by itself it goes nowhere from here, as not all of the history is; `gateway-bot rollback --to VERSION`"
     back = previous(ledger, holds, today)
     if back is None:
         return "by itself it goes nowhere: no older pin is known good; `gateway-bot rollback --to VERSION` names one"
@@ -233,7 +241,7 @@ def _brought(entry: Entry) -> str:
 
 
 def _released(entry: Entry) -> str:
-    gates = f"; gates then: {_gates(entry)}" if entry.gates else ""
+    gates = f"; its commit says of the gates: {_gates(entry)}" if entry.gates else ""
     if not entry.releases:
         return f"no release{gates}"
     return f"released as {_listed(entry)}{gates}"
@@ -298,11 +306,21 @@ def _ref(pin: Pin) -> str:
 
 
 def _from(entry: Entry) -> str:
-    return f"{'before ' if entry.cut else ''}{_day(entry.date)}"
+    return f"{'before ' if entry.cut else ''}{_minute(entry.date)}"
 
 
 def _to(entry: Entry, ledger: Ledger) -> str:
-    return "now" if entry == ledger.current else _day(entry.until) if entry.until else "?"
+    return "now" if entry == ledger.current else _minute(entry.until) if entry.until else "?"
+
+
+def _hold(hold: Hold) -> _Hold:
+    back = hold.rolled_back_to, hold.rolled_back_from
+    return _Hold(hold.version, hold.reason, hold.until, hold.digest, *back)
+
+
+def _minute(when: datetime) -> str:
+    known = _known(when)
+    return f"{known.astimezone(UTC):%Y-%m-%d %H:%M}" if known else "?"
 
 
 def _day(when: datetime | None) -> str:

@@ -83,6 +83,8 @@ class Hold(msgspec.Struct, frozen=True):
     digest: Digest | None = None
     rolled_back_to: Ref | None = None
     """The release that took its place, where a rollback put it on hold."""
+    rolled_back_from: Digest | None = None
+    """The image that was left then: it is on hold under whatever name."""
 
 
 class Policy(msgspec.Struct, frozen=True):

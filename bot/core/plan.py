@@ -22,8 +22,8 @@ from bot.core.versions import Ref, parse_version
 from bot.errors import BotError, PolicyError
 
 if TYPE_CHECKING:
-    from bot.core.back import Back
     from bot.core.evidence import Evidence
+    from bot.core.rollback.back import Back
 
 
 class Pinned(msgspec.Struct, frozen=True):
@@ -270,7 +270,7 @@ def _not_as_asked(seen: Observed, asked: tuple[Gate, ...], wanted: Ref) -> Block
     version = parse_version(wanted)
     if version is not None and version < seen.pinned.pin.version:
         reason = f"{wanted} was asked for: no downgrade, the pin is {seen.pinned.pin.ref}"
-        next_step = f"An upgrade only goes forward. To go back: gateway-bot rollback --to {wanted}"
+        next_step = "An upgrade only goes forward. `gateway-bot history` says what `gateway-bot rollback` goes back to."
     elif version is not None and (hold := hold_on(seen.image.policy.holds, version, None, seen.now.date())) is not None:
         reason = seen.selection.reason
         next_step = f"When that is no longer so: {unhold_command(seen.image.name, hold)}"

@@ -26,7 +26,7 @@ def headline(outcome: Outcome) -> str:
     """What happened, in one line."""
     match outcome:
         case Plan():
-            what = "roll back" if outcome.back else "upgrade"
+            what = f"roll {outcome.back.way}" if outcome.back else "upgrade"
             return f"{outcome.image.name}: {what} {outcome.current.ref} -> {outcome.candidate.pin.ref}"
         case NothingNew():
             return f"{outcome.image.name}: nothing new. {plain(outcome.reason, 1000)}"

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gates import Gate, Unanswered
 from bot.core.model import Signature
 from bot.core.reference import Digest, Repository
@@ -102,7 +103,7 @@ def identity_of(signature: Signature, ref: Ref) -> str:
 def judge_claims(out: bytes, digest: Digest, form: Format) -> Logged | NotSigned:
     """When it was logged and where, if what `cosign verify` printed with exit code 0 is a signature of `digest`."""
     try:
-        claims = msgspec.json.decode(out, type=list[_Claim])
+        claims = decode(out, list[_Claim])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return NotSigned("cosign ended well, but its answer holds no claims: that proves nothing")
     signatures = [claim for claim in claims if claim.critical.type == SIGNATURE_TYPES[form]]
@@ -198,7 +199,7 @@ def bundle_log(bundle: bytes) -> Logged:
     index and time with a promise; Rekor v2 proves the index, and leaves the time to a timestamp authority.
     """
     try:
-        material = msgspec.json.decode(bundle, type=_Bundle).verification_material
+        material = decode(bundle, _Bundle).verification_material
         entry = material.tlog_entries[0] if len(material.tlog_entries) == 1 else _Entry()
         promised = entry.inclusion_promise.signed_entry_timestamp
         index = int(entry.log_index or 0) if promised or entry.kind_version.version == _REKOR2 else None

@@ -47,8 +47,6 @@ class Changes(msgspec.Struct, frozen=True):
     """Whether one of them stands in something that is marked sensitive."""
     held: bool = False
     """Whether a resource that does not change has the image already."""
-    goes_on: bool = False
-    """Whether all that it does is to point other resources at those that have the image already."""
     complete: bool = True
     """Whether Terraform would have nothing more to do afterwards."""
 
@@ -90,8 +88,8 @@ def changes(document: bytes, image: str) -> Changes:
 
 
 def _changes(document: _Document, image: str) -> Changes:
-    changed: list[tuple[Changed, _Change]] = []
-    holders: list[object] = []
+    changed: list[Changed] = []
+    held = False
     was: set[str] = set()
     is_secret = False
     for resource in document.resource_changes:
@@ -99,21 +97,18 @@ def _changes(document: _Document, image: str) -> Changes:
             continue
         change, action = resource.change, _action(resource)
         if action is None:
-            if any(image in text for text in _texts(_value(change.after))):
-                holders.append(_value(change.after))
+            held = held or any(image in text for text in _texts(_value(change.after)))
             continue
         address = f"{resource.address} (deposed)" if resource.deposed else resource.address
-        changed.append((Changed(address, action), change))
+        changed.append(Changed(address, action))
         for name, old in _replaced(change, image):
             was.add(old)
             is_secret |= _is_marked(change.before_sensitive, name) or _is_marked(change.after_sensitive, name)
-    known = {text for holder in holders for text in _identities(holder)}
     return Changes(
-        tuple(one for one, _ in changed),
+        tuple(changed),
         tuple(sorted(was)),
         is_secret,
-        bool(holders),
-        bool(changed) and all(one.action == "update" and _points_at(change, known) for one, change in changed),
+        held,
         document.complete and not document.errored,
     )
 
@@ -175,29 +170,6 @@ def _by_name(items: list[object]) -> dict[str, object] | None:
         if isinstance(name, str):
             found[name] = item
     return found if len(found) == len(items) else None
-
-
-def _points_at(change: _Change, known: set[str]) -> bool:
-    """Whether all that changes in a resource is that it names something of a resource that has the image already.
-
-    What is known only afterwards follows from what changes here, or in another resource that is asked the same.
-    """
-    before, after, unknown = _value(change.before), _value(change.after), _value(change.after_unknown)
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping) and isinstance(unknown, Mapping)):
-        return False
-    differing = [
-        name for name in {*before, *after} if before.get(name) != after.get(name) and unknown.get(name) is not True
-    ]
-    found = [after.get(name) for name in differing]
-    return bool(found) and all(isinstance(value, str) and value in known for value in found)
-
-
-def _identities(value: object) -> Iterator[str]:
-    """What others name a resource by, as providers call it."""
-    for name in _IDENTITIES if isinstance(value, Mapping) else ():
-        text = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(text, str) and len(text) >= _TELLING:
-            yield text
 
 
 def _is_marked(marks: msgspec.Raw, name: str) -> bool:

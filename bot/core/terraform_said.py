@@ -16,6 +16,8 @@ _SAID = 700
 _READ = 16_384
 _LISTED = 5
 _BOX = re.compile(r"^[╷│╵| ]+", re.MULTILINE)
+_SOURCE = re.compile(r"^[0-9]+: .*$", re.MULTILINE)
+"""A line of the file that an error is in: values stand there."""
 _LOCKED = "Error acquiring the state lock"
 _STALE = "Saved plan is stale"
 _SETTINGS = (
@@ -44,7 +46,7 @@ def last_words(said: str, secrets: Collection[str] = ()) -> str:
     """The errors that Terraform printed, on one line of at most 700 characters, without `secrets` and their like."""
     for secret in sorted(secrets, key=len, reverse=True):
         said = said.replace(secret, "***")
-    lines = _BOX.sub("", said)
+    lines = _SOURCE.sub("", _BOX.sub("", said))
     errors = lines[max(lines.find("Error: "), 0) :][:_READ]
     for pattern in _SECRETS:
         errors = pattern.sub("***", errors)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gates import Gate
 from bot.core.model import Candidate, Pin, Platform
 from bot.core.pins.sites import Drift
@@ -216,7 +217,7 @@ def _document(outcome: Outcome) -> OutcomeJson:
 
 def from_json(data: bytes) -> OutcomeJson:
     """A saved plan as it stands in its file: a claim, to be held against a fresh plan. Raises ValueError."""
-    document = msgspec.json.decode(data, type=OutcomeJson)
+    document = decode(data, OutcomeJson)
     if document.format != FORMAT:
         raise ValueError(f"its format is {document.format[:40]!r}, not {FORMAT!r}")
     return document

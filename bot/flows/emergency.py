@@ -65,8 +65,6 @@ def _judged(deployment: Deployment, image_value: str, work: Work) -> Ran:
     why = emergency.refusal(wanted)
     if why:
         return _refused(ran, why)
-    if wanted.goes_on:
-        return ran
     try:
         others = changes(work.plan(was), was)
     except UsageError as error:

@@ -49,11 +49,14 @@ class Tools(ConfigTools, Protocol):
     def log(self, text: str) -> None: ...
 
 
-def gather(made: Plan, tools: Tools, now: datetime) -> Evidence:
-    """What the settings ask, all at once. Raises UsageError for files that the settings name and that are not there."""
+def gather(made: Plan, tools: Tools, now: datetime, current_at: Repository | None = None) -> Evidence:
+    """What the settings ask, all at once; `current_at` has the current image where the candidate's repository does not.
+
+    Raises UsageError for files that the settings name and that are not there.
+    """
     image, current, pin = made.image, made.current, made.candidate.pin
     signature = asked_signature(image, pin, tools) if image.signature else None
-    scans = asked_scans(image, current.digest, pin.digest, tools) if image.scan else None
+    scans = asked_scans(image, current.digest, pin.digest, tools, current_at) if image.scan else None
     config = asked_config(image, image.config, current, pin, tools) if image.config else None
     settled(*(each for each in (signature, scans, config) if each is not None))
     return Evidence(
@@ -76,9 +79,11 @@ def asked_signature(image: Image, pin: Pin, tools: Tools) -> Future[Signed | Not
     return _asked(lambda: tools.verifier.verify(image.repository, pin.digest, pin.ref, signature))
 
 
-def asked_scans(image: Image, current: Digest, candidate: Digest, tools: Tools) -> Future[Scans | Unanswered]:
+def asked_scans(
+    image: Image, current: Digest, candidate: Digest, tools: Tools, current_at: Repository | None = None
+) -> Future[Scans | Unanswered]:
     """What a scanner finds in both."""
-    return _asked(lambda: scan(image, current, candidate, tools.scanner))
+    return _asked(lambda: scan(image, current, candidate, tools.scanner, current_at))
 
 
 def asked_config(
@@ -88,14 +93,16 @@ def asked_config(
     return _asked(lambda: validate(image, config, current, candidate, tools))
 
 
-def scan(image: Image, current: Digest, candidate: Digest, scanner: Scanner) -> Scans:
+def scan(
+    image: Image, current: Digest, candidate: Digest, scanner: Scanner, current_at: Repository | None = None
+) -> Scans:
     """Both images on all required platforms, with one database. Raises ServiceError, IntegrityError."""
     database = (image.scan or ScanPolicy()).database
     platforms = image.policy.platforms
     if current == candidate:
         once = scanner.scan(image.repository, current, platforms, database)
         return Scans(once, once)
-    before = beside(lambda: scanner.scan(image.repository, current, platforms, database))
+    before = beside(lambda: scanner.scan(current_at or image.repository, current, platforms, database))
     try:
         after = scanner.scan(image.repository, candidate, platforms, database)
     finally:

@@ -53,29 +53,33 @@ def history(image: Image, git: PastGit, base: str, images: Images, settings: str
     line = _first_parents(parents, tip)
     tags = [tag for tag in git.past_tags() if _is_ours(tag.name)]
     commits = git.past_commits([*line[-1:], *(tag.commit for tag in tags if tag.commit)])
-    trees = [commits[tag.commit].tree for tag in tags if tag.commit in commits and commits[tag.commit].tree]
+    brought_at = _brought_at(parents, line)
+    tagged = [tag.commit for tag in tags if tag.commit in commits and commits[tag.commit].tree]
+    trees = [commits[sha].tree for sha in tagged if sha in brought_at]
+    strange = [commits[sha].tree for sha in tagged if sha not in brought_at]
     cut = bool(line) and bool(commits[line[-1]].parents) and not parents[line[-1]]
     try:
-        read = PinsThen(image, git, images, settings).read(tip, trees)
+        read = PinsThen(image, git, images, settings).read(tip, trees, strange)
     except ServiceError:
         if not git.is_partial():
             raise
         gone = Seen(why="its folders were not fetched", fetched=False)
-        read = Read(((tip, gone),) if tip else (), dict.fromkeys(trees, gone))
+        read = Read(((tip, gone),) if tip else (), dict.fromkeys([*trees, *strange], gone))
     known = _fetched(read.line)
-    brought_at = _brought_at(parents, line)
     releases = _releases(tags, commits, read.trees, brought_at)
     entries = _entries(known, releases, _Past(git, parents, line, brought_at))
     begins_earlier = len(known) < len(read.line) or (cut and _reaches_the_cut(entries, known, line[-1], read))
     if entries and begins_earlier:
         entries = (*entries[:-1], msgspec.structs.replace(entries[-1], cut=True))
+    is_shallow = git.is_shallow()
     listed = {release.tag for entry in entries for release in entry.releases}
     return Ledger(
         image=image.name,
         base=branch.name if branch else base or "main",
         entries=entries,
         elsewhere=tuple(release for release in _by_version(releases) if release.tag not in listed),
-        lacks=_lacks(git, branch, base, tags, read, len(known)),
+        lacks=_lacks(branch, base, tags, read, len(known), is_shallow=is_shallow),
+        whole=branch is not None and not is_shallow and len(known) == len(read.line) and not _unfetched(read),
         unreadable=_unreadable(image, read) if branch else "",
     )
 
@@ -206,8 +210,12 @@ def _unreadable(image: Image, read: Read) -> str:
     return "" if read.line[0][1].pin is not None else read.line[0][1].why
 
 
+def _unfetched(read: Read) -> int:
+    return sum(not seen.fetched for seen in read.trees.values())
+
+
 def _lacks(
-    git: PastGit, branch: Branch | None, base: str, tags: Sequence[TagThen], read: Read, known: int
+    branch: Branch | None, base: str, tags: Sequence[TagThen], read: Read, known: int, *, is_shallow: bool
 ) -> tuple[str, ...]:
     found = []
     if branch is None:
@@ -216,12 +224,12 @@ def _lacks(
             f"there is no branch {name} here, so nothing is known of its pins: `git fetch origin {name}` brings it; "
             "`base` in gateway-bot.toml names another one"
         )
-    if git.is_shallow():
+    if is_shallow:
         found.append(
             "the clone is shallow: older pins, and which older tags the base reaches, are not known: "
             "`git fetch --unshallow --tags` (in GitHub Actions: `fetch-depth: 0` of the checkout)"
         )
-    unfetched = sum(not seen.fetched for seen in read.trees.values())
+    unfetched = _unfetched(read)
     if known < len(read.line) or unfetched:
         found.append(
             "the clone was made with a filter: older pins"

@@ -9,7 +9,7 @@ import msgspec
 
 from bot.core.hold_edit import holds_in, with_hold, without_holds
 from bot.core.hold_text import HoldDone, UnholdDone, hold_line
-from bot.core.holds import covering, hold_on, is_over, names, names_versions, same_versions, unhold_command
+from bot.core.holds import covering, hold_on, is_over, left_by, names, names_versions, same_versions, unhold_command
 from bot.core.model import Hold, Image, Pin, Release, SourceFile
 from bot.core.reference import Digest
 from bot.core.tags import ref_of_tag
@@ -70,7 +70,7 @@ def hold_version(image: Image, wish: Wish, desk: Desk) -> HoldDone:
     warnings = [*_of_days(now, was, today), *_of_pin(now, pin, today), *_of_others(now, after, today)]
     if data == source.data:
         return HoldDone(image.name, desk.path, "nothing", now, warnings=tuple(warnings))
-    warnings += _of_releases(image, version, pin, upstream)
+    warnings += [*_of_lines(version), *_of_releases(image, version, pin, upstream)]
     desk.settings.write({desk.path: source}, {desk.path: data})
     return HoldDone(image.name, desk.path, "changed" if was else "added", now, was, tuple(warnings))
 
@@ -82,6 +82,7 @@ def unhold_version(image: Image, version: str, digest: Digest | None, desk: Desk
     """
     version = _versions(version)
     source = _source(desk)
+    version = _of_rollback(version, holds_in(source, image.name))
     data, removed = without_holds(source, image.name, version, digest)
     left = holds_in(msgspec.structs.replace(source, data=data), image.name)
     if not removed:
@@ -92,6 +93,14 @@ def unhold_version(image: Image, version: str, digest: Digest | None, desk: Desk
     still = hold_on(left, exact, digest, today) if exact else None
     warnings = (f"{version} stays on hold all the same: {hold_line(still)}",) if still else ()
     return UnholdDone(image.name, desk.path, removed, left, warnings)
+
+
+def _of_rollback(text: str, holds: Sequence[Hold]) -> str:
+    """The range of the rollback that left this version, where no hold is of that version alone."""
+    exact = parse_version(text)
+    if exact is None or any(same_versions(hold.version, text) for hold in holds):
+        return text
+    return next((hold.version for hold in holds if left_by(hold) == exact), text)
 
 
 def _source(desk: Desk) -> SourceFile:
@@ -173,6 +182,15 @@ def _of_pin(hold: Hold, pin: Pin | BotError, today: date) -> list[str]:
     if hold_on((hold,), pin.version, pin.digest, today) is None:
         return []
     return [f"{pin.ref} is what is pinned now: held and current at once. To go back: gateway-bot rollback"]
+
+
+def _of_lines(text: str) -> list[str]:
+    """That `1.4` is one version, for who means a line."""
+    version = parse_version(text)
+    if version is None or text.count(".") > 1:
+        return []
+    major, minor, _ = version.release
+    return [f"{text} is the one version {version.base}; the whole line is '>={major}.{minor},<{major}.{minor + 1}'"]
 
 
 def _of_others(hold: Hold, holds: Sequence[Hold], today: date) -> list[str]:

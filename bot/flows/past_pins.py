@@ -17,6 +17,12 @@ from bot.errors import PinError, UsageError
 Images = Callable[[str], Sequence[Image]]
 """What a text of the settings names. Raises UsageError for one that cannot be read."""
 
+_MAX_SETTINGS = 256 * 1024
+"""Bytes, as of today's settings."""
+
+_MOST_SITES, _MOST_PATHS = 100, 500
+"""Of settings of the past; what they name beyond is not read."""
+
 _PLAIN_FILES = {"100644", "100755"}
 _ODD_FILES = {"120000": "it was a symbolic link", "160000": "it was a submodule"}
 
@@ -63,6 +69,7 @@ class _Place(msgspec.Struct, frozen=True):
 class PinsThen:
     """Reads by the settings of each commit, its image of the same name; where these give no pin, by today's.
 
+    What the base does not reach is read by today's only: who may push a tag could name patterns that never end.
     The first site that holds a whole pin says it. What was not fetched is not replaced by another site's word.
     """
 
@@ -75,8 +82,11 @@ class PinsThen:
         self._seen: dict[tuple[int, str], Seen] = {}
         self._unfetched: set[str] = set()
 
-    def read(self, commit: str, trees: Sequence[str]) -> Read:
-        """The pins on the first-parent line that ends with `commit`, empty for none, and of these trees."""
+    def read(self, commit: str, trees: Sequence[str], strange: Sequence[str] = ()) -> Read:
+        """The pins on the first-parent line that ends with `commit`, empty for none, and of these trees.
+
+        Those that are `strange` are not the base's.
+        """
         paths: set[str] = set()
         wanted = {self._settings, *(site.file for site in self._image.sites)}
         changes: tuple[Change, ...] = ()
@@ -84,10 +94,11 @@ class PinsThen:
         while not wanted <= paths:  # settings of the past may name other files
             paths |= wanted
             changes = self._git.changes(commit, sorted(paths)) if commit else ()
-            found = self._git.trees(trees, sorted(paths))
-            states = [change.files for change in changes] + list(found.values())
+            found = self._git.trees([*trees, *strange], sorted(paths))
+            states = [change.files for change in changes] + [found[tree] for tree in trees if tree in found]
             self._read_settings(file.sha for files in states if (file := files.get(self._settings)) is not None)
-            wanted |= {site.file for image in self._own.values() if image is not None for site in image.sites}
+            named = {site.file for image in self._own.values() if image is not None for site in image.sites}
+            wanted |= set(sorted(named - wanted)[: max(_MOST_PATHS - len(wanted), 0)])
         line = _states(changes)
         views = [*(tree for _, tree in line), *found.values()]
         seen = self._pins(views)
@@ -105,11 +116,14 @@ class PinsThen:
             self._own[sha] = self._image_in(data)
 
     def _image_in(self, data: bytes | None) -> Image | None:
+        if data is None or len(data) > _MAX_SETTINGS:
+            return None
         try:
-            images = self._images((data or b"").decode("utf-8-sig"))
+            images = self._images(data.decode("utf-8-sig"))
         except (UsageError, UnicodeDecodeError):
             return None
-        return next((image for image in images if image.name == self._image.name), None)
+        own = next((image for image in images if image.name == self._image.name), None)
+        return own if own is not None and len(own.sites) <= _MOST_SITES else None
 
     def _pins(self, views: Sequence[Tree]) -> list[Seen]:
         """Site by site, so that only what is needed is read."""

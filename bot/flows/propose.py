@@ -79,7 +79,7 @@ def body(made: Plan, identity: Identity | None = None, *, merges_itself: bool = 
     """The bot's text of the pull request, of an upgrade or of a rollback."""
     if made.back is None:
         return upgrade_body(made, identity, merges_itself=merges_itself, has_theirs=has_theirs)
-    from bot.core.rollback_text import body as rollback_body  # noqa: PLC0415 - only for a rollback
+    from bot.core.rollback.text import body as rollback_body  # noqa: PLC0415 - only for a rollback
 
     return rollback_body(made, identity, has_theirs=has_theirs)
 
@@ -118,11 +118,13 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     if pull is not None and cools_again(pull, pin.ref, made.selection):
         why = f"#{pull.number} proposes a newer release, which has to cool down now: left as it is"
         return Result(made, did=why, url=pull.url, warnings=tuple(hold_back(pull, forge)))
+    if pull is not None and _says_why(pull, made):
+        return Result(made, did=f"#{pull.number}: nothing to do; it is open, with its own reason", url=pull.url)
     base_name = forge.base_name(pulls)
     branch, base = _looked(made, forge, pull.base if pull else base_name, guess=first and not pulls)
     if pull is not None and pull.base != base_name:
         base = _head_of(base_name, forge)
-    theirs = keeps_theirs(branch, pulls)
+    theirs, before = keeps_theirs(branch, pulls), pull
     wanted = _wanted(made, forge, base_name, pull, theirs=theirs)
     action = next_action(wanted, pulls, branch, base)
     if isinstance(action, Foreign):
@@ -139,6 +141,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
         if asking.to_rebase:  # a closed one may have asked too
             forge.pulls.remove_label(asking, REBASE)
     head = head or (branch.head.sha if branch else "")
+    warnings += _unlabelled(before, pull, made, forge)
     warnings += dress(pull, forge.pulls, forge.policy, head, new=new, merges_itself=merges)
     return Result(made, did=did, url=pull.url, warnings=tuple(warnings))
 
@@ -234,12 +237,36 @@ def _checks(identity: Identity) -> str:
     return f"{said}. {identity.advice}".strip()
 
 
+def _says_why(pull: PullRequest, made: Plan) -> bool:
+    """Whether who asks gives no reason for what is open already, and that may have one."""
+    if made.back is None or made.back.wish.reason or pull.part is None:
+        return False
+    return (pull.part.ref, pull.part.digest) == (made.candidate.pin.ref, made.candidate.pin.digest)
+
+
+def _unlabelled(before: PullRequest | None, pull: PullRequest, made: Plan, forge: Forge) -> list[str]:
+    """The label that releases what is merged, off where it was put on another pin; in words, where it stays.
+
+    A person may have put it there for this one.
+    """
+    if made.back is None or made.back.wish.release:
+        return []
+    from bot.core.rollback.text import RELEASE_LABEL  # noqa: PLC0415 - only for a rollback
+
+    if RELEASE_LABEL not in pull.labels:
+        return []
+    if before is not None and before.digest != made.candidate.pin.digest:
+        forge.pulls.remove_label(pull, RELEASE_LABEL)
+        return [f"#{pull.number}: the label `{RELEASE_LABEL}` was taken off: it was put there for another pin"]
+    return [f"#{pull.number} has the label `{RELEASE_LABEL}`: merged, it is released"]
+
+
 def _behind(forge: Forge) -> ForgeError:
     return ForgeError(
         "the base on GitHub holds other pins or settings than this clone: what is right to go back to may be another",
         where=forge.git.name,
-        next_step="Nothing was changed. Run `git fetch --tags origin` (in GitHub Actions: start the workflow anew), "
-        "then go back.",
+        next_step="Nothing was changed. Run `git fetch --tags origin` (in GitHub Actions: start the workflow anew), or "
+        "push what only this clone has; then go back.",
     )
 
 

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from bot.beside import beside, settled
 from bot.core import gates
-from bot.core.back import (
-    Back,
-    Copy,
-    Wish,
-    choose,
-    good_gate,
-    hold_of,
-    image_gate,
-    lifted_by,
-    nowhere,
-    older_good,
-    reason_of,
-    released_as,
-    tag_gate,
-    weighed,
-    went_back,
-    widened,
-    with_settings,
-)
 from bot.core.evidence import Evidence, gates_of, proves
 from bot.core.gates import Gate, first_refusal
 from bot.core.ledger import Entry, Ledger
 from bot.core.model import Candidate, Image, Pin, Release
 from bot.core.pins.sites import drift, edits
 from bot.core.plan import Blocked, NothingNew, Outcome, Pinned, Plan
+from bot.core.reference import Repository, Tag
+from bot.core.rollback.back import Back, Wish, way_of, with_settings
+from bot.core.rollback.gates import Copy, certain_tag, further_gate, good_gate, image_gate, nowhere, tag_gate, weighed
+from bot.core.rollback.holding import held_by_hand, hold_of, lifted_by, reason_of, widened
+from bot.core.rollback.target import choose, older_good, released_as, went_back
 from bot.core.selection import Selection, between
 from bot.errors import BotError, Bug, PinError, PolicyError
 from bot.flows.gather import gather
 from bot.flows.observe import Upstream, read_pinned, releases_of
-from bot.flows.retag import Source
-from bot.flows.still_there import still_there
+from bot.flows.still_there import Place, named_there, still_there
 from bot.flows.upgrade import Ground
 
 _OTHERS = 5
@@ -51,8 +37,10 @@ class Way(msgspec.Struct, frozen=True):
     ledger: Ledger
     settings: str
     """The path of the settings, in the checkout."""
-    places: tuple[Source, ...]
+    places: tuple[Place, ...]
     """The repositories that may have the image: upstream's, then our own."""
+    tags: Callable[[str], Sequence[tuple[Place, Tag]]]
+    """Where our own repositories have a release of ours, by its git tag; nowhere where its digest is another."""
 
 
 def plan_back(
@@ -62,15 +50,15 @@ def plan_back(
 
     `given` is evidence from elsewhere, used where it is of this very pin. Without `proving` nothing is gathered.
     """
-    pinned = None
+    pinned = made = None
     try:
         pinned = read_pinned(image, ground.files, ground.allowed_keys)
         made = _planned(image, ground, way, wish, pinned)
-        return _proven(made, ground, given) if proving and isinstance(made, Plan) else made
-    except BotError as error:
-        return Blocked.by(error, image, current=pinned.pin if pinned else None)
+        return _proven(made, ground, way, given) if proving and isinstance(made, Plan) else made
     except Exception as error:  # noqa: BLE001 - it is told as what it is, without a traceback
-        return Blocked.by(Bug.of(error), image, current=pinned.pin if pinned else None)
+        failed = error if isinstance(error, BotError) else Bug.of(error)
+        plan = made if isinstance(made, Plan) else None
+        return Blocked.by(failed, image, current=pinned.pin if pinned else None, plan=plan)
 
 
 def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned) -> Outcome:
@@ -89,10 +77,11 @@ def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned)
     lifted = lifted_by(holds, target, today)
     _require_agreement(image, pinned, target)
     releases = _releases(image, target, upstream)
-    reason = reason_of(wish, target, today)
-    hold = hold_of(current, target, reason, lifted)
+    by_hand = held_by_hand(current, holds, today)
+    reason = reason_of(wish.reason, target, by_hand, today)
+    hold = hold_of(current, target, reason, lifted, by_hand)
     hold = widened(hold, target, image.policy, lifted, releases, now) if hold else None
-    back = Back(wish, reason, hold, lifted, settings, released_as(entry), ())
+    back = Back(wish, reason, hold, lifted, settings, released_as(entry), (), way_of(current, target))
     back.edited(settings, image.name)  # what cannot be written is told before registries are asked
     copies, tagged = _looked_for(image, target, upstream, way)
     there = next((copy for copy in copies if copy.index is not None), None)
@@ -104,10 +93,11 @@ def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned)
     candidate = Candidate(target, found)
     asked = (
         image_gate(target, copies, there),
-        tagged,
+        certain_tag(tagged, entry),
         gates.platforms(image, target, found),
         gates.new_digest(current, candidate),
-        good_gate(entry, way.ledger.base),
+        good_gate(entry, way.ledger.base, named_there(way.tags(entry.releases[0].tag) if entry.releases else ())),
+        *further_gate(holds, current, wish, today),
     )
     low, high = sorted((target.version, current.version), key=lambda version: version.key)
     notes = between(releases or (), low, high) if image.github else ()
@@ -181,7 +171,7 @@ def _require_agreement(image: Image, pinned: Pinned, target: Pin) -> None:
         )
 
 
-def _proven(made: Plan, ground: Ground, given: Evidence | None) -> Outcome:
+def _proven(made: Plan, ground: Ground, way: Way, given: Evidence | None) -> Outcome:
     """The plan with its evidence, asked where the image is; or the first gate that refuses it."""
     image = made.image
     if image.signature is None and image.scan is None and image.config is None:
@@ -193,15 +183,26 @@ def _proven(made: Plan, ground: Ground, given: Evidence | None) -> Outcome:
     if given is not None and not why:
         evidence = given
     elif ground.tools is not None:
-        evidence = gather(asked, ground.tools, made.made)
+        evidence = gather(asked, ground.tools, made.made, _left_at(made, serving, way))
     else:
         raise PolicyError(
             f"the saved plan cannot be used: {why}",
             where=image.name,
             next_step="Nothing was done. Make the plan again: gateway-bot rollback --save FILE.",
         )
-    runs_already = made.back is not None and bool(made.back.wish.emergency)
-    answered = weighed(gates_of(evidence, serving, made.made.date(), on_ci=ground.on_ci), runs_already=runs_already)
+    answered = weighed(
+        gates_of(evidence, serving, made.made.date(), on_ci=ground.on_ci),
+        runs_already=made.back is not None and bool(made.back.wish.emergency),
+        at_upstream=serving.repository == image.repository,
+    )
     proven = msgspec.structs.replace(made, gates=(*made.gates, *answered), evidence=evidence)
     refusal = first_refusal(proven.gates)
     return Blocked.at(refusal, proven) if refusal else proven
+
+
+def _left_at(made: Plan, serving: Image, way: Way) -> Repository | None:
+    """Where the image that is left is scanned: what was never released is upstream's only."""
+    if serving.scan is None or serving.repository == made.image.repository:
+        return None
+    there = (copy.repository for copy in still_there(made.current.digest, way.places) if copy.answer == "there")
+    return next(there, None)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.flows.gather import Tools
 
 
+_AGAIN = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
 _CODES = frozenset(range(2, 8))
 
 
@@ -137,6 +138,7 @@ def plan_again(
     *,
     same_base: bool,
     planned: Planner = plan,
+    again: str = _AGAIN,
 ) -> Outcome:
     """A fresh plan for what a saved one names; refused where the two do not say the same.
 
@@ -145,7 +147,6 @@ def plan_again(
     """
 
     def refused(reason: str) -> Blocked:
-        again = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
         return Blocked(claim.image, f"the saved plan {reason}", where, again, exit_code=6)
 
     from bot.core.wire import differences  # noqa: PLC0415 - only a saved plan needs it

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bot.core.decoding import convert
 from bot.core.model import Deployment, Image, PullRequestPolicy, ReleasePolicy, Watch
 from bot.errors import UsageError
 from bot.settings.environments import deployments
@@ -52,7 +53,7 @@ def read_settings(root: Path, file: Path | None = None) -> Settings:
 def settings_in(text: str) -> Settings:
     """What a text of gateway-bot.toml says. Raises UsageError that names the place in it."""
     try:
-        return _settings(msgspec.convert(tomllib.loads(text), File))
+        return _settings(convert(tomllib.loads(text), File))
     except msgspec.ValidationError as error:
         from bot.settings.explain import explain  # noqa: PLC0415 - only a wrong file needs it
 
@@ -86,7 +87,7 @@ def _settings(table: File) -> Settings:
             raise invalid(f"repositories[{number}]: {name[:80]!r} is not OWNER/NAME")
         if _artifact(name) in {_artifact(other) for other in table.repositories[:number]}:
             raise invalid(f"repositories[{number}]: {name[:80]!r} is there already, or too like another one")
-    opening = msgspec.convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
+    opening = convert(msgspec.structs.asdict(table.pull_request), PullRequestPolicy)
     watch = Watch(table.watch.workflow, table.watch.silent_days)
     releases = release(table.release, images) if table.release else None
     environments = deployments(table.environments, images)

@@ -142,6 +142,7 @@ class HoldTable(Table, frozen=True):
     until: date | None = None
     digest: str = ""
     rolled_back_to: Annotated[str, msgspec.Meta(description="Written by a rollback: the release it went to.")] = ""
+    rolled_back_from: Annotated[str, msgspec.Meta(description="Written by a rollback: the digest that it left.")] = ""
 
 
 PinTable = DotenvTable | TerraformTable | DockerfileTable | MarkdownTable | PatternTable

@@ -192,10 +192,14 @@ def _hold(entry: HoldTable, at: str) -> Hold:
         digest = parse_digest(entry.digest) if entry.digest else None
     except ValueError as error:
         raise invalid(f"{at}.digest: {error}") from None
+    try:
+        left = parse_digest(entry.rolled_back_from) if entry.rolled_back_from else None
+    except ValueError as error:
+        raise invalid(f"{at}.rolled_back_from: {error}") from None
     back = entry.rolled_back_to
     if back and parse_version(back) is None:
         raise invalid(f"{at}.rolled_back_to: {back[:80]!r} is no version, as in 'v1.4.0'")
-    return Hold(entry.version, entry.reason, entry.until, digest, Ref(back) if back else None)
+    return Hold(entry.version, entry.reason, entry.until, digest, Ref(back) if back else None, left)
 
 
 def _range(text: str, at: str) -> None:

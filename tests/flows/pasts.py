@@ -26,6 +26,8 @@ class Story(Town):
     """A town whose checkout is a git repository; `main` there and on GitHub hold the same files."""
 
     folder: Path = field(default_factory=Path)
+    released: dict[str, str] = field(default_factory=dict)
+    """Our tags, by the refs that they have."""
 
     def __post_init__(self) -> None:
         self.repo = Repo(self.folder)
@@ -47,6 +49,7 @@ class Story(Town):
         self.commit(f"deps(agentgateway): bump to {ref}")
         if released:
             self.tag(released)
+            self.released[ref] = released
 
     def commit(self, message: str, **files: str) -> str:
         """What is in the checkout, as the next commit of `main`, here and on GitHub."""
@@ -71,7 +74,8 @@ class Story(Town):
 
     def copy_ours(self) -> None:
         """Our registry gets what upstream's has, as releases bring it there."""
-        self.registry.repositories[OURS] = copy.deepcopy(self.registry.repositories[UPSTREAM])
+        ours = self.registry.repositories[OURS] = copy.deepcopy(self.registry.repositories[UPSTREAM])
+        ours.tags = {tag: self.digests[ref] for ref, tag in self.released.items()}
 
     def lose(self, repository: str, digest: Digest) -> None:
         """An image that was deleted in a registry."""

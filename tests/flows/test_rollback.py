@@ -36,8 +36,9 @@ def test_it_goes_back_to_the_newest_known_good_pin_in_one_commit_with_the_hold(s
     assert run.code == 0, run.err
     assert parent == story.github.repositories[DOWNSTREAM].refs["refs/heads/main"]
     assert all(story.digests["v1.4.0"] in story.on_branch(name) for name in PIN_FILES)
+    left = story.digests["v1.4.1"]
     assert holds(story.on_branch("gateway-bot.toml")) == [
-        {"version": "1.4.1", "reason": WHY, "rolled_back_to": "v1.4.0"}
+        {"version": "1.4.1", "reason": WHY, "rolled_back_to": "v1.4.0", "rolled_back_from": left}
     ]
     assert WHY in commits.commits[pull.head_sha].message
 
@@ -393,7 +394,8 @@ def test_half_way_up_again_keeps_the_rest_on_hold(story: Story) -> None:
     run = story.rollback("--to", "v1.4.0", "--apply")
 
     assert run.code == 0, run.out
-    assert holds(story.text("gateway-bot.toml")) == [{"version": "1.4.1", "reason": WHY, "rolled_back_to": "v1.4.0"}]
+    (rest,) = holds(story.text("gateway-bot.toml"))
+    assert (rest["version"], rest["reason"], rest["rolled_back_to"]) == ("1.4.1", WHY, "v1.4.0")
 
 
 def test_a_release_that_the_base_no_longer_reaches_is_gone_back_to_by_name_only(story: Story) -> None:

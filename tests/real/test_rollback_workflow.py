@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bot.core.proposal.names import ROLLBACKS
-from bot.core.rollback_text import LABEL, RELEASE_LABEL
+from bot.core.rollback.text import LABEL, RELEASE_LABEL
 from bot.embedded.github import Account, EmbeddedGitHub
 from bot.embedded.gitobjects import Commit, Entry
 from bot.embedded.registry import EmbeddedRegistry

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bot.core.proposal.names import ROLLBACKS
-from bot.core.rollback_text import RELEASE_LABEL
+from bot.core.rollback.text import RELEASE_LABEL
 from tests.flows.conftest import PROJECT
 
 JOBS = {

@@ -59,7 +59,6 @@ def test_in_the_root_the_saved_plan_is_removed_there() -> None:
     ("wanted", "expected"),
     [
         (Changes(CHANGES, (OLD,)), ""),
-        (Changes(CHANGES[1:], held=True, goes_on=True), ""),
         (Changes(CHANGES, (OLD,), complete=False), "not all that it would have to do"),
         (Changes((*CHANGES, Changed("a.b", "delete")), (OLD,)), "it would delete a.b: an emergency only updates"),
         (Changes((Changed("a.b", "create"),), (OLD,)), "it would create a.b: an emergency only updates"),

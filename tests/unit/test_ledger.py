@@ -4,10 +4,9 @@ from datetime import date
 
 import pytest
 
-from bot.core.ledger import Entry, named, previous, states
+from bot.core.ledger import Entry, previous, states
 from bot.core.model import Hold
 from tests.unit.ledgers import TODAY, digest, entry, ledger, release
-from tests.unit.values import version
 
 HELD = Hold("1.2.0", "slow")
 
@@ -53,13 +52,6 @@ def test_a_rollback_goes_to_the_newest_older_pin_that_is_known_good(
     found = previous(ledger(*entries), holds, TODAY)
 
     assert expected == (found.pin.version.release[1] if found else None)
-
-
-def test_a_version_is_found_by_its_newest_entry() -> None:
-    found = ledger(entry(2), entry(1), entry(2, "v0.2.0"))
-
-    assert named(found, version("1.2.0")) is found.entries[0]
-    assert named(found, version("1.9.0")) is None
 
 
 def test_the_version_of_a_release_is_the_projects() -> None:

@@ -131,42 +131,6 @@ HOLDER = resource(
 )
 
 
-@pytest.mark.parametrize(
-    ("pending", "expected"),
-    [
-        (service({"task_definition": f"{ARN}:7"}, {"task_definition": f"{ARN}:8"}), True),
-        (service({"task_definition": f"{ARN}:7", "t": "1"}, {"task_definition": f"{ARN}:8"}, t=True), True),
-        (service({"task_definition": f"{ARN}:7"}, {"task_definition": f"{ARN}:9"}), False),
-        (service({"task_definition": f"{ARN}:7", "n": 1}, {"task_definition": f"{ARN}:8", "n": 2}), False),
-        (service({"task_definition": f"{ARN}:7"}, {"task_definition": "app-family"}), False),
-        (service({"task_definition": f"{ARN}:7", "tags": {}}, {"task_definition": f"{ARN}:8"}), False),
-        (service({"task_definition": f"{ARN}:7"}, {}, task_definition=True), False),
-        (resource("x.y", ["delete", "create"], {"t": f"{ARN}:7"}, {"t": f"{ARN}:8"}), False),
-        (resource("x.y", ["create"], None, {"t": f"{ARN}:8"}), False),
-    ],
-)
-def test_an_apply_goes_on_that_only_points_at_what_has_the_image(pending: dict[str, Any], *, expected: bool) -> None:
-    actual = changes(plan(HOLDER, pending), NEW).goes_on
-
-    assert actual == expected
-
-
-def test_a_short_id_may_be_equal_by_chance() -> None:
-    holder = resource("a.b", ["no-op"], task(NEW), {**task(NEW), "id": "7"})
-
-    actual = changes(plan(holder, service({"n": "6"}, {"n": "7"})), NEW)
-
-    assert actual.goes_on is False
-
-
-def test_nothing_goes_on_where_one_of_two_changes_is_another() -> None:
-    right = service({"task_definition": f"{ARN}:7"}, {"task_definition": f"{ARN}:8"})
-    wrong = resource("a.b", ["update"], {"n": 1}, {"n": 2})
-
-    assert changes(plan(HOLDER, right, wrong), NEW).goes_on is False
-    assert changes(plan(HOLDER), NEW).goes_on is False
-
-
 @pytest.mark.parametrize("more", [{"complete": False}, {"errored": True}])
 def test_a_plan_that_is_not_all_says_so(more: dict[str, bool]) -> None:
     assert changes(plan(), NEW).complete is True

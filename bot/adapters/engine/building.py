@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from bot.core.decoding import convert, decode
 from bot.core.model import Platform
 from bot.core.reference import parse_digest
 from bot.core.release.inspected import Inspected, Instruction
@@ -105,7 +106,7 @@ def inspected(client: APIClient, image: str, base: Inspected | None = None) -> I
     value = Inspected(found.id, platform, layers, found.config or {}, found.author or "")
     if base is None:
         return value
-    steps = msgspec.convert(_of(client.history, image), list[_Step])[:_MAX_INSTRUCTIONS]
+    steps = convert(_of(client.history, image), list[_Step])[:_MAX_INSTRUCTIONS]
     instructions, below = list[Instruction](), len(base.layers)
     # newest first; what lies below the base has no id, or the base's own
     own = next((number for number, step in enumerate(steps) if step.id in {"<missing>", base.id}), len(steps))
@@ -154,7 +155,7 @@ def build(
 
 
 def _inspect(client: APIClient, image: str) -> _Image:
-    return msgspec.convert(_of(client.inspect_image, image), _Image)
+    return convert(_of(client.inspect_image, image), _Image)
 
 
 def _of(method: object, image: str) -> object:
@@ -221,9 +222,9 @@ def _lines(response: Response) -> Iterator[_Line]:
     rest = b""
     for chunk in _chunks(response, _MAX_PRINTED):
         *whole, rest = (rest + chunk).split(b"\n")
-        yield from (msgspec.json.decode(line, type=_Line) for line in whole if line.strip())
+        yield from (decode(line, _Line) for line in whole if line.strip())
     if rest.strip():
-        yield msgspec.json.decode(rest, type=_Line)
+        yield decode(rest, _Line)
 
 
 def _chunks(response: Response, limit: int) -> Iterator[bytes]:

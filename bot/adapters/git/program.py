@@ -26,7 +26,7 @@ _SIGNER = re.compile(r"GIT_(?:AUTHOR|COMMITTER)_(?:NAME|EMAIL|DATE)|GIT_CONFIG_(
 _TRANSPORT = re.compile(
     r"GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|TERMINAL_PROMPT|PROXY_COMMAND|(?:SSL|HTTP)_[A-Z_]+)"
 )
-_PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
+_PASSWORD = re.compile(r"(?<=://)\S+@|(?<=[?&])[^\s'\"]+")
 _EMPTY = "GATEWAY_BOT_EMPTY"
 
 _ALWAYS = ("--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false")
@@ -100,7 +100,7 @@ class GitProgram:
             "git",
             [*_ALWAYS, *_READING, *arguments],
             seconds=_SECONDS,
-            variables={**kept, **_NO_NETWORK, "GIT_NO_REPLACE_OBJECTS": "1", _EMPTY: ""},
+            variables={**kept, **_NO_NETWORK, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, _EMPTY: ""},
             stdin=stdin,
             max_bytes=_OUTPUT,
             folder=self._root,

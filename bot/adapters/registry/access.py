@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import msgspec
 
 from bot.adapters.http import Http, Response
+from bot.core.decoding import decode
 from bot.core.distribution import Challenge, Login, is_own_realm, parse_challenge
 from bot.core.reference import Repository
 from bot.errors import IntegrityError
@@ -176,7 +177,7 @@ class Access:
 def decoded(response: Response, kind: type[_T]) -> _T:
     """The JSON of an answer. Raises IntegrityError for anything else."""
     try:
-        return msgspec.json.decode(response.body, type=kind)
+        return decode(response.body, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(
             f"the answer is not the JSON that the specification asks for: {error}",

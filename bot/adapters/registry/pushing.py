@@ -23,6 +23,7 @@ from bot.adapters.registry import headers
 from bot.adapters.registry.access import foreign
 from bot.adapters.registry.content import CONTINUES, BlobMissing, Contents, broken, joined, seconds_for
 from bot.core.content import Content, Descriptor, NotTaken
+from bot.core.decoding import decode
 from bot.core.distribution import Login, origin
 from bot.core.reference import Digest, Repository, Tag, digest_of
 from bot.core.text import plain
@@ -257,7 +258,7 @@ def _same_origin(one: str, other: str) -> bool:
 def _said(body: bytes) -> tuple[str, bool]:
     """The registry's own words, in one bounded line; and whether they are that it lacks what a manifest names."""
     try:
-        errors = msgspec.json.decode(body, type=_Errors).errors[:3]
+        errors = decode(body, _Errors).errors[:3]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body[:1000].decode(errors="replace")
         return ("" if "<" in text else plain(text, 200)), False

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.text import plain
 from bot.errors import PolicyError
 
@@ -36,7 +37,7 @@ def diagnostics(out: bytes) -> tuple[Diagnostic, ...]:
     found = []
     for line in out.splitlines():
         try:
-            message = msgspec.json.decode(line, type=_Message)
+            message = decode(line, _Message)
         except (msgspec.MsgspecError, RecursionError):
             continue
         said = message.diagnostic

@@ -11,6 +11,7 @@ from typing import Never, cast
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gateway_config.faults import told
 from bot.core.gateway_config.nodes import Node, Schema, fields_of, named, regex, resolve, several
 from bot.core.gateway_config.reading import MAX_FAULTS, Reader
@@ -46,7 +47,7 @@ def parse_schema(body: bytes) -> Schema:
     if len(body) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     try:
-        document = msgspec.json.decode(body)
+        document = decode(body, object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except ValueError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gateway_config.diagnostics import TEMPLATE, VALUES_PLACE
 from bot.core.gateway_config.file_calls import refuse_reading
 from bot.core.model import SourceFile
@@ -109,7 +110,7 @@ def assigned(source: SourceFile) -> frozenset[str]:
     """The names that a file of values sets: HCL, or JSON by its name. Raises PolicyError for one that is neither."""
     if source.path.endswith(".json"):
         try:
-            return frozenset(msgspec.json.decode(source.data, type=dict[str, msgspec.Raw]))
+            return frozenset(decode(source.data, dict[str, msgspec.Raw]))
         except (msgspec.MsgspecError, RecursionError):
             raise _unreadable(source.path, "it is no JSON object") from None
     return frozenset(_text(source, attribute.children[0]) for attribute in _children(_parse(source), "attribute"))

@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from bot.core.notes.neutral import neutral
 from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
@@ -47,7 +48,7 @@ def branch_of(plan: Plan) -> str:
 
 def title(plan: Plan) -> str:
     """A Conventional Commit's first line; both refs are parsed versions, never free text."""
-    what = f"revert({plan.image.name}): roll back" if plan.back else f"deps({plan.image.name}): bump"
+    what = f"revert({plan.image.name}): roll {plan.back.way}" if plan.back else f"deps({plan.image.name}): bump"
     return f"{what} {plan.current.ref} to {plan.candidate.pin.ref}"
 
 
@@ -60,18 +61,20 @@ def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> 
     pin = plan.candidate.pin
     trailers = f"{_CHANGE}: {change}\n{_TREE}: {tree}" + (f"\n{_KEEPS}: {keeping}" if keeping else "")
     asked = " ".join(f"{gate.name}={gate.verdict}" for gate in plan.gates)
-    why = f"\n\nReason: {plain(plan.back.reason, 500)}" if plan.back else ""
+    why = f"\n\nReason: {neutral(plain(plan.back.reason, 500))}" if plan.back else ""
     body = f"{plan.image.repository}:{pin.tag}\n{pin.digest}{why}"
     return f"{title(plan)}\n\n{body}\n\n{trailers}\n{GATES}: {asked}"
 
 
 def change_id(plan: Plan) -> str:
-    """A hash over every pinned file's bytes before and after."""
+    """A hash over every pinned file's bytes before and after, and over the reason that the commit gives."""
     contents = plan.contents
     lines = [
         f"{path} {blob_id(source.data)} {blob_id(contents.get(path, source.data))}\n"
         for path, source in sorted(plan.pinned.sources.items())
     ]
+    if plan.back is not None:
+        lines.append(plan.back.reason)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -101,7 +104,9 @@ def same_title(title: str, wanted: Proposal, *, moved: bool) -> str:
 
     A title that a person wrote anew speaks of what was proposed then, and is replaced when that has moved on.
     """
-    ours = re.search(rf"(?:deps|revert)\({re.escape(wanted.image)}\): (?:bump|roll back) {_REF} to {_REF}", title)
+    ours = re.search(
+        rf"(?:deps|revert)\({re.escape(wanted.image)}\): (?:bump|roll back|roll forward) {_REF} to {_REF}", title
+    )
     if ours is not None:
         return title.replace(ours[0], wanted.title)
     return wanted.title if moved else title

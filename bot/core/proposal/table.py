@@ -184,7 +184,7 @@ def _why_moved(wanted: Proposal, pull: PullRequest) -> str:
     part = pull.part
     if part is not None and part.digest != wanted.digest:
         return f"it proposed {part.ref}, and now proposes {wanted.ref}"
-    return "the files that it changes are others on the base now"
+    return "the files that it changes are others on the base now, or its reason is another"
 
 
 def _edit(wanted: Proposal, pull: PullRequest | None, *, moved: bool) -> Edit | None:

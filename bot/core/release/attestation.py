@@ -12,6 +12,7 @@ from shlex import quote
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.gates import Unanswered
 from bot.core.index import NotProven
 from bot.core.model import Signature
@@ -127,8 +128,8 @@ def judge_unattested(code: int, err: bytes) -> NotSigned | Unanswered:
 
 def _statement(line: bytes, digest: Digest, predicate_type: str) -> Statement:
     try:
-        envelope = msgspec.json.decode(line, type=_Envelope)
-        statement = msgspec.json.decode(a2b_base64(envelope.payload, strict_mode=True), type=_Statement)
+        envelope = decode(line, _Envelope)
+        statement = decode(a2b_base64(envelope.payload, strict_mode=True), _Statement)
     except (ValueError, RecursionError):
         raise NotProven("it is no in-toto statement in a DSSE envelope") from None
     if envelope.payload_type != PAYLOAD or statement.type not in STATEMENTS:

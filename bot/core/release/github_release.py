@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.issue_text import LIMIT, Topic, part_of, with_part
 from bot.core.reference import Digest, digest_of
 from bot.core.text import plain
@@ -307,7 +308,7 @@ class _Memory(msgspec.Struct, frozen=True):
 
 def _remembered(memory: bytes) -> _Memory:
     try:
-        return msgspec.json.decode(memory, type=_Memory)
+        return decode(memory, _Memory)
     except (msgspec.DecodeError, RecursionError):
         return _Memory()
 

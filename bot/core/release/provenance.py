@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.index import NotProven
 from bot.core.model import Platform, ReleaseMode
 from bot.core.reference import Digest, Reference, Repository, parse_digest, parse_reference
@@ -139,7 +140,7 @@ def provenance(made: Provenance) -> bytes:
 def read_provenance(predicate: bytes) -> Provenance:
     """How a release says it was made. Raises NotProven for all that `provenance` does not write."""
     try:
-        read = msgspec.json.decode(predicate, type=_Predicate)
+        read = decode(predicate, _Predicate)
         definition, details = read.build_definition, read.run_details
         commit, image = definition.resolved_dependencies
         external = definition.external_parameters

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.index import NotProven, normal
 from bot.core.model import Platform
 from bot.core.reference import Digest, digest_of
@@ -76,10 +77,10 @@ class _Config(msgspec.Struct):
 def prove_scan(scan: bytes, digest: Digest, platform: Platform) -> None:
     """Raises NotProven unless syft's own report is about the bytes of this manifest, for this platform."""
     try:
-        metadata = msgspec.json.decode(scan, type=_Scan).source.metadata
+        metadata = decode(scan, _Scan).source.metadata
         manifest, config = (a2b_base64(text, strict_mode=True) for text in (metadata.manifest, metadata.config))
-        claimed = msgspec.json.decode(manifest, type=_Manifest).config.digest
-        system = msgspec.json.decode(config, type=_Config)
+        claimed = decode(manifest, _Manifest).config.digest
+        system = decode(config, _Config)
     except (ValueError, RecursionError):
         raise NotProven("syft does not say which image it looked at") from None
     if digest_of(manifest) != digest:
@@ -140,7 +141,7 @@ def prove_sbom(kind: Kind, document: bytes, digest: Digest) -> int:
 
 def _prove_bom(document: bytes, digest: Digest) -> int:
     """CycloneDX 1.6, `metadata.component`: what the SBOM is about. Files and the system are no packages."""
-    bom = msgspec.json.decode(document, type=_Bom)
+    bom = decode(document, _Bom)
     about = bom.metadata.component
     if bom.bom_format != "CycloneDX" or about.type != "container" or about.version != digest:
         raise NotProven(f"it is about {plain(about.type, 40)} {plain(about.version, 80)}, not about {digest}")
@@ -149,7 +150,7 @@ def _prove_bom(document: bytes, digest: Digest) -> int:
 
 def _prove_spdx(document: bytes, digest: Digest) -> int:
     """SPDX 2.3, sections 7 and 11: what the document DESCRIBES, with its checksum."""
-    spdx = msgspec.json.decode(document, type=_Document)
+    spdx = decode(document, _Document)
     described = {
         relation.related_spdx_element
         for relation in spdx.relationships

@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.model import Platform
 from bot.core.reference import Digest
 from bot.core.vulnerabilities.findings import Database, PlatformScan
@@ -48,7 +49,7 @@ def read_kept(content: bytes, key: ScanKey) -> PlatformScan | None:
     if checksum != hashlib.sha256(body).hexdigest().encode():
         return None
     try:
-        kept = msgspec.json.decode(body, type=_Kept)
+        kept = decode(body, _Kept)
     except (ValueError, RecursionError):
         return None
     # as it was written, field by field: what is unknown or differently spelled is not what we wrote

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.core.index import NotProven, normal
 from bot.core.model import SEVERITIES, Platform, Severity
 from bot.core.reference import Digest, Repository
@@ -102,7 +103,7 @@ def read_report(body: bytes, repository: Repository, digest: Digest, platform: P
     if len(body) > MAX_BYTES:
         raise NotProven(f"the report is larger than {MAX_BYTES:,} bytes")
     try:
-        report = msgspec.json.decode(body, type=_Report)
+        report = decode(body, _Report)
     except (ValueError, RecursionError) as error:
         raise NotProven(f"the report is none that can be read: {plain(str(error), 200)}") from None
     if report.schema_version != _SCHEMA:
@@ -122,7 +123,7 @@ def read_report(body: bytes, repository: Repository, digest: Digest, platform: P
 def read_database(body: bytes, repository: str) -> Database:
     """The database that metadata.json describes; `repository` is where it was asked for. Raises NotProven."""
     try:
-        found = msgspec.json.decode(body, type=_DatabaseFile)
+        found = decode(body, _DatabaseFile)
     except (ValueError, RecursionError) as error:
         raise NotProven(f"the database's metadata.json cannot be read: {plain(str(error), 200)}") from None
     if found.version < 1 or found.updated_at.tzinfo is None or found.updated_at.year < 2000:  # noqa: PLR2004 - Go's zero

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bot.core.back import Back
+import shlex
+
 from bot.core.findings import finding_sections
 from bot.core.holds import said, unhold_command
 from bot.core.identity import Identity
 from bot.core.notes import release_notes
 from bot.core.notes.inline import words
 from bot.core.plan import Plan
+from bot.core.proposal.names import title
 from bot.core.proposal.shown import REBASE, STOP
 from bot.core.pull_request import LIMIT, changed_files, gate_lines, unstarted
+from bot.core.rollback.back import Back
 from bot.core.text import plain
 
 LABEL = "rollback"
@@ -33,10 +36,16 @@ def body(plan: Plan, identity: Identity | None = None, *, has_theirs: bool = Fal
         unstarted(identity),
     )
     above = "\n\n".join(filter(None, parts))
-    opening = f"<details>\n<summary>Release notes of what is undone ({len(plan.notes)})</summary>\n\n"
+    what = "comes back" if back.way == "forward" else "is undone"
+    opening = f"<details>\n<summary>Release notes of what {what} ({len(plan.notes)})</summary>\n\n"
     closing = "\n\n</details>\n"
     notes = release_notes(plan.notes, LIMIT - len(above) - len(opening) - len(closing) - 2)
     return f"{above}\n\n{opening}{notes}{closing}"
+
+
+def commit_command(plan: Plan) -> str:
+    """What commits a rollback in the work tree, and nothing beside it; to be pasted into a shell."""
+    return shlex.join(("git", "commit", "-m", title(plan), "--", *plan.contents))
 
 
 def _verdict(plan: Plan, back: Back) -> str:
@@ -45,8 +54,8 @@ def _verdict(plan: Plan, back: Back) -> str:
     checked = f"{len(warn)} of {number} gates warn ({', '.join(warn)})" if warn else f"all {number} gates passed"
     released = f", which was released as {words(back.released)}" if back.released else ", which was never released"
     return (
-        f"**{plan.image.name} goes back from {plan.current.version} to {plan.candidate.pin.version}**{released}; its "
-        f"multi-arch digest is proven and {checked}.\n\n**Why:** {words(plain(back.reason, 500))}"
+        f"**{plan.image.name} goes {back.way} from {plan.current.version} to {plan.candidate.pin.version}**{released}; "
+        f"its multi-arch digest is proven and {checked}.\n\n**Why:** {words(plain(back.reason, 500))}"
     )
 
 
@@ -66,7 +75,7 @@ def _what_changes(plan: Plan, back: Back, *, has_theirs: bool) -> str:
     table = (
         "| | release | digest |\n|---|---|---|\n"
         f"| from | `{current.ref}` | `{current.digest}` |\n"
-        f"| back to | `{pin.ref}` | `{pin.digest}` |\n\n"
+        f"| {back.way} to | `{pin.ref}` | `{pin.digest}` |\n\n"
     )
     where = ", ".join(f"`{name}`" for name in back.held_at)
     then = f" It also {' and '.join(holds)}." if holds else ""
@@ -101,7 +110,7 @@ def _what_to_do(plan: Plan, back: Back) -> str:
         )
     return (
         f"**What to do:**\n\n- **Merge** to pin `{pin.ref}` in all places at once.{then}\n{stays}\n"
-        "- **Close** to stay where you are; `gateway-bot rollback` opens it again.\n"
+        f"- **Close** to stay where you are; `gateway-bot rollback --to {pin.ref}` opens it again.\n"
         f"- **Commit** to this branch if it needs more: the bot then leaves it alone. The label `{REBASE}` asks it to "
         f"go on; `{STOP}` keeps it away.\n"
         f"- **To undo** it after merging: `gateway-bot rollback --to {current.ref}`, or revert the merge."
