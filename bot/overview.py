@@ -14,7 +14,7 @@ from bot.adapters.issues import Issues
 from bot.adapters.workflow_runs import WorkflowRuns
 from bot.core import alarm_text, status_text
 from bot.core.alarm import Alarm, exit_code
-from bot.core.proposal.names import branch_name
+from bot.core.proposal.names import ROLLBACKS, branch_name
 from bot.core.status import NotAsked
 from bot.core.text import json_line, no_command, plain
 from bot.errors import BotError, UsageError
@@ -104,7 +104,11 @@ def _shown(world: World, *, needed: bool) -> status_flow.Shown | NotAsked:
         return NotAsked("proposals, runs and alarms", f"nobody was asked, since {error.what}", _TO_ASK, 0)
     forge, github = world.forge, world.github
     return status_flow.Shown(
-        lambda name: proposals_of(forge, branch_name(name)), forge.git, WorkflowRuns(github), Issues(github)
+        lambda name: proposals_of(forge, branch_name(name)),
+        lambda name: proposals_of(forge, f"{ROLLBACKS}{name}"),
+        forge.git,
+        WorkflowRuns(github),
+        Issues(github),
     )
 
 

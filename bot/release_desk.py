@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.model import SourceFile
 from bot.core.release.identity import our_identity
-from bot.core.release.ours import OurTag, file_stem, our_tag, places_of
+from bot.core.release.ours import OurTag, file_stem, is_our_tag, our_tag, places_of
 from bot.errors import UsageError
 from bot.settings import Settings, settings_in
 from bot.world import World
@@ -74,7 +74,7 @@ class ReleaseDesk:
             return our_tag(given)
         git = self.git()
         head = git.head()
-        found = [tag.name for tag in git.tags() if tag.commit == head and _is_ours(tag.name)]
+        found = [tag.name for tag in git.tags() if tag.commit == head and is_our_tag(tag.name)]
         if len(found) != 1:
             what = f"several tags are on it: {', '.join(found)}" if found else "it is no release"
             raise UsageError(
@@ -257,11 +257,3 @@ def require_release(settings: Settings) -> ReleasePolicy:
             next_step="Add it: docs/release.md shows it.",
         )
     return settings.release
-
-
-def _is_ours(name: str) -> bool:
-    try:
-        our_tag(name)
-    except UsageError:
-        return False
-    return True

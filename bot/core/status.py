@@ -29,7 +29,7 @@ from bot.errors import BotError
 State = Literal["current", "due", "proposed", "cooling", "declined", "not ready", "blocked", "alarm", "unknown"]
 
 _SAID = 300
-_OUTSIDE = "outside the allowed range"
+_ON_PURPOSE = ("outside the allowed range", "on hold")
 _NOT_FOUND_OUT = frozenset({1, 4, 7})
 """Exit codes of a decision that could not be made, as against one that refuses."""
 
@@ -143,10 +143,11 @@ def row(
     pulls: Sequence[PullRequest] | NotAsked,
     alarms: Iterable[Standing],
     head: Commit | NotAsked | None = None,
+    rollbacks: Sequence[PullRequest] = (),
 ) -> Row:
     """Where an image stands. `pulls`: all from its branch, newest first, or why they are not known.
 
-    `head`: the last commit on its branch; None where there is no branch.
+    `head`: the last commit on its branch; None where there is no branch. `rollbacks`: all from the branch of those.
     """
     shown = () if isinstance(pulls, NotAsked) else tuple(pulls)
     current, selection = outcome.current, outcome.selection
@@ -164,7 +165,10 @@ def row(
         said=said,
         next_step=next_step,
         exit_code=_exit_code(outcome, pulls) if state == "unknown" else 0,
-        proposals=tuple(_opened(pull, head) for pull in shown if pull.is_open),
+        proposals=(
+            *(_opened(pull, head) for pull in shown if pull.is_open),
+            *(_opened(pull, None) for pull in rollbacks if pull.is_open),
+        ),
         cooling=_cooling(selection, image.policy) if selection is not None else None,
         passed_over=(*_declined(shown, above), *(_outside(selection, above) if selection else ())),
     )
@@ -305,7 +309,7 @@ def _declined(pulls: Iterable[PullRequest], above: Version | None) -> list[Passe
 
 
 def _outside(selection: Selection, above: Version | None) -> list[Passed]:
-    found = [entry for entry in selection.considered if entry.reason.startswith(_OUTSIDE)]
+    found = [entry for entry in selection.considered if entry.reason.startswith(_ON_PURPOSE)]
     return [Passed(plain(entry.ref, 60), plain(entry.reason, 200)) for entry in found if _is_above(entry.ref, above)]
 
 

@@ -12,7 +12,7 @@ from bot.core.alarm import ALARM, remembered
 from bot.core.issue_text import Issue, is_ours, part_of, room
 from bot.core.model import Image
 from bot.core.plan import Outcome, Plan
-from bot.core.proposal.names import BRANCHES, branch_name
+from bot.core.proposal.names import ALL_BRANCHES, ROLLBACKS, branch_name
 from bot.core.proposal.shown import Commit, PullRequest
 from bot.core.proposal.table import declined, opened
 from bot.core.runs import NoWorkflow, Run
@@ -51,6 +51,8 @@ class Shown(msgspec.Struct, frozen=True):
 
     proposals: Callable[[str], Sequence[PullRequest]]
     """All pull requests from an image's branch, newest first, by the image's name."""
+    rollbacks: Callable[[str], Sequence[PullRequest]]
+    """The same of its rollbacks' branch."""
     branches: Branches
     runs: Runs
     issues: Issues
@@ -63,8 +65,13 @@ def look(images: Sequence[Image], ground: Ground, shown: Shown | NotAsked, workf
     alarms = _alarms(shown, missing)
     outcomes = abreast(lambda image: plan(image, ground, None, proving=False), images)
     found = [(image, outcome, _pulls(image, shown, missing)) for image, outcome in zip(images, outcomes, strict=True)]
-    heads = _heads(found, shown, missing)
-    rows = [row(image, outcome, pulls, alarms, heads.get(image.name)) for image, outcome, pulls in found]
+    there = _branches(shown, missing)
+    heads = _heads(found, shown, there, missing)
+    back = _rollbacks(images, shown, there, missing)
+    rows = [
+        row(image, outcome, pulls, alarms, heads.get(image.name), back.get(image.name, ()))
+        for image, outcome, pulls in found
+    ]
     gaps = merged_gaps(missing)
     return Status(repository, tuple(rows), workflow, run, gaps, alarms=alarms, no_workflow=no_workflow)
 
@@ -134,12 +141,38 @@ def _pulls(image: Image, shown: Shown | NotAsked, missing: list[NotAsked]) -> Pu
         return missing[-1]
 
 
+def _branches(shown: Shown | NotAsked, missing: list[NotAsked]) -> frozenset[str]:
+    """Of all images, by one request: there may be one without a proposal, or one that goes back."""
+    if isinstance(shown, NotAsked):
+        return frozenset()
+    there = _known(partial(shown.branches.branches, ALL_BRANCHES), "the bot's branches", missing)
+    return frozenset() if isinstance(there, NotAsked) else there
+
+
+def _rollbacks(
+    images: Sequence[Image], shown: Shown | NotAsked, there: frozenset[str], missing: list[NotAsked]
+) -> dict[str, Sequence[PullRequest]]:
+    """The pull requests that go back, by the image's name: one request for each that has such a branch."""
+    found: dict[str, Sequence[PullRequest]] = {}
+    for name in (image.name for image in images if f"{ROLLBACKS}{image.name}" in there):
+        pulls = (
+            shown
+            if isinstance(shown, NotAsked)
+            else _known(partial(shown.rollbacks, name), f"rollbacks of {name}", missing)
+        )
+        found[name] = () if isinstance(pulls, NotAsked) else pulls
+    return found
+
+
 def _heads(
-    found: Sequence[tuple[Image, Outcome, Pulls]], shown: Shown | NotAsked, missing: list[NotAsked]
+    found: Sequence[tuple[Image, Outcome, Pulls]],
+    shown: Shown | NotAsked,
+    there: frozenset[str],
+    missing: list[NotAsked],
 ) -> dict[str, Head]:
     """The last commit on each branch that the bot would move, by the image's name: `propose` leaves a person's.
 
-    One request for every open proposal, and one for all images that have none: there may be a branch all the same.
+    One request for every open proposal, and for every image that has none and yet a branch.
     """
     heads: dict[str, Head] = {}
     if isinstance(shown, NotAsked):
@@ -154,10 +187,9 @@ def _heads(
             heads[image.name] = _known(ask, f"whose commit is the last of #{pull.number}", missing)
         elif pull is None and isinstance(outcome, Plan) and declined(pulls, outcome.candidate.pin.digest) is None:
             unproposed.append(image.name)
-    there = _known(partial(branches.branches, BRANCHES), "the bot's branches", missing) if unproposed else frozenset()
     for name in unproposed:
         branch = branch_name(name)
-        if not isinstance(there, NotAsked) and branch in there:
+        if branch in there:
             heads[name] = _known(partial(branches.head, branch), f"whose commit is the last of {branch}", missing)
     return heads
 

@@ -407,3 +407,14 @@ def test_a_release_that_the_base_no_longer_reaches_is_gone_back_to_by_name_only(
 
     assert (by_itself.code, by_name.code) == (6, 0)
     assert "which main does not reach" in story.proposed[0].body
+
+
+def test_the_status_shows_what_goes_back_and_what_is_on_hold(story: Story) -> None:
+    story.rollback()
+    before = story.run("status", "--json").json["images"][0]
+    story.merge()
+    after = story.run("status", "--json").json["images"][0]
+
+    assert [each["title"] for each in before["proposals"]] == ["revert(agentgateway): roll back v1.4.1 to v1.4.0"]
+    assert (after["proposals"], after["state"]) == ([], "current")
+    assert [(each["ref"], each["reason"]) for each in after["passed_over"]] == [("v1.4.1", f"on hold: {WHY}")]

@@ -117,7 +117,7 @@ def test_a_proposal_that_somebody_committed_on_is_not_promised_to_move(watched: 
     assert row(left)["next_step"].startswith("Merge #1, or give it the label `rebase`")
     assert row(left)["proposals"][0]["theirs"] is True
     assert f"agentgateway: {said}" in " ".join(screen.out.split())
-    assert len([path for path in requests if path.startswith("/git/")]) == 1
+    assert len([path for path in requests if path.startswith("/git/commits/")]) == 1
     assert refused.code == 7
     assert found == ("proposed", "in #1, which says v1.4.1: the next run moves it to v1.4.2", 0)
 
@@ -141,7 +141,10 @@ def test_whose_commit_it_is_may_be_unknown_and_the_proposal_is_shown(watched: To
     run = watched.run("status", "--json")
 
     assert row(run)["said"] == "in #1, which says v1.4.1; whether the bot may move it to v1.4.2 is not known"
-    assert [gap["what"] for gap in json.loads(run.out)["not_known"]] == ["whose commit is the last of #1"]
+    assert [gap["what"] for gap in json.loads(run.out)["not_known"]] == [
+        "the bot's branches",
+        "whose commit is the last of #1",
+    ]
     assert run.code == 7
 
 
@@ -291,7 +294,7 @@ def test_what_an_app_may_not_is_said_once(app_town: AppTown) -> None:
     run = app_town.run("status")
 
     lines = " ".join(run.out.split())
-    assert "the last run, alarms, proposals of agentgateway: " in lines
+    assert "the last run, alarms, proposals of agentgateway, the bot's branches: " in lines
     assert lines.count("lacks permissions that this needs: actions: read, issues: read") == 1
     assert lines.count("Grant them on the App's page") == 1
     assert run.code == 7
@@ -370,7 +373,7 @@ def test_fifty_images_are_asked_about_with_one_request_each_and_three_for_all(wa
     run = watched.run("status")
 
     assert len([line for line in run.out.splitlines() if "due: v1.4.1 is not proposed yet" in line]) == 50
-    assert len(asked(watched)) == 50 + 3
+    assert len(asked(watched)) == 50 + 3, "runs, issues, branches"
     assert writes(watched) == []
     assert run.code == 0
 

@@ -7,10 +7,10 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.adapters.git.files import MAX_BYTES, FilesAt
+from bot.adapters.git.objects import date_of
 from bot.adapters.git.program import GitProgram
 from bot.adapters.git.pushing import push_error
 from bot.core.release.history import Branch, Commit, GitTag, Status
@@ -244,7 +244,7 @@ class Git:
                           "--encoding=UTF-8", *ends, "--")  # fmt: skip
         fields = done.out.decode(errors="replace").split("\0")
         return tuple(
-            Commit(sha, subject[:_SUBJECT], _date(seconds))
+            Commit(sha, subject[:_SUBJECT], date_of(seconds))
             for sha, seconds, subject in zip(fields[::3], fields[1::3], fields[2::3], strict=False)
         )
 
@@ -261,10 +261,3 @@ def _lock(folder: int, place: str) -> None:
             where=place,
             next_step="Wait until it has ended, and run it again: it goes on from there.",
         ) from None
-
-
-def _date(seconds: str) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)

@@ -71,7 +71,15 @@ def headers(data: bytes) -> tuple[dict[str, list[str]], str]:
 def signed(line: str) -> tuple[str, datetime] | None:
     """The name, without address, and the time in UTC of an `author`, `committer` or `tagger`; None for no such line."""
     match = _SIGNED.fullmatch(line)
-    return (match["name"].strip()[:_NAME], _date(match["seconds"])) if match else None
+    return (match["name"].strip()[:_NAME], date_of(match["seconds"])) if match else None
+
+
+def date_of(seconds: str) -> datetime:
+    """The time in UTC of so many seconds since 1970; 1970 itself where that is no number, or no time."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _here(program: GitProgram, shas: Sequence[str]) -> list[str]:
@@ -113,10 +121,3 @@ def _text(data: bytes, encoding: str) -> str:
         return data.decode(encoding if _WRITTEN_IN.fullmatch(encoding) else "utf-8", errors="replace")
     except LookupError:
         return data.decode(errors="replace")
-
-
-def _date(seconds: str) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)

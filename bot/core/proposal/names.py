@@ -14,8 +14,9 @@ from bot.core.proposal.shown import Commit
 from bot.core.text import plain
 
 _REF = r"v?[0-9](?:[0-9A-Za-z.+-]*[0-9A-Za-z])?"
-BRANCHES = "gateway-bot/upgrade/"
-ROLLBACKS = "gateway-bot/rollback/"
+ALL_BRANCHES = "gateway-bot/"
+BRANCHES = f"{ALL_BRANCHES}upgrade/"
+ROLLBACKS = f"{ALL_BRANCHES}rollback/"
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
 GATES = "Gateway-Bot-Gates"
 """The trailer that says what was asked, and how it was answered: `digest=pass vulnerabilities=warn`."""

@@ -44,6 +44,15 @@ def our_tag(text: str) -> OurTag:
     return OurTag(text, version)
 
 
+def is_our_tag(text: str) -> bool:
+    """Whether this is the tag of a release of ours."""
+    try:
+        our_tag(text)
+    except UsageError:
+        return False
+    return True
+
+
 def places_of(targets: Sequence[Target], repository: str, tag: OurTag) -> tuple[Place, ...]:
     """Where this release goes; `repository` is OWNER/NAME on GitHub. A prerelease moves no tag. Raises UsageError."""
     return tuple(_place(target, repository, tag) for target in targets)
