@@ -89,7 +89,7 @@ SAYS = {
     f"gateway-bot rollback --reason {WHY}": "roll back v1.4.1 -> v1.4.0",
     f"gateway-bot rollback --reason {WHY} --release": "roll back v1.4.1 -> v1.4.0",
     f"gateway-bot rollback --to v1.3.1 --reason {WHY}": "roll back v1.4.1 -> v1.3.1",
-    "gateway-bot rollback --to v1.4.1 --reason 'it was the load balancer'": "roll back v1.4.0 -> v1.4.1",
+    "gateway-bot rollback --to v1.4.1 --reason 'it was the load balancer'": "roll forward v1.4.0 -> v1.4.1",
     f"gateway-bot rollback --apply --reason {WHY}": "rewrote Dockerfile, gateway-bot.toml",
     "gateway-bot rollback --emergency production --run plan": "planned, not applied",
     f"gateway-bot rollback --emergency production --run apply --reason {WHY}": "is pointed at v1.4.0",

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTIONS = [ROOT / "action.yml", *sorted((ROOT / ".github/actions").glob("*/action.yml"))]
 RELEASE = {
-    "sbom": {"contents": "read"},
+    "sbom": {"contents": "read", "packages": "read"},
     "publish": {"contents": "write", "packages": "write", "id-token": "write"},
     "verify": {"contents": "read", "packages": "read", "id-token": "write"},
 }
@@ -148,3 +148,11 @@ def test_the_environment_has_one_reader() -> None:
     ]
 
     assert readers == ["environment.py"]
+
+
+def test_what_msgspec_knows_of_a_type_is_made_in_one_place() -> None:
+    """Anywhere else, two threads that do so at once may end the process: bot/core/decoding.py says why."""
+    direct = re.compile(r"msgspec\.(?:convert|json\.(?:decode|Decoder)|(?:toml|yaml|msgpack)\.)|from msgspec\b")
+    places = [path.name for path in (ROOT / "bot").rglob("*.py") if direct.search(path.read_text())]
+
+    assert places == ["decoding.py"]

@@ -7,7 +7,6 @@ import re
 
 import msgspec
 
-from bot.core.notes.neutral import neutral
 from bot.core.plan import Plan
 from bot.core.proposal.part import marked
 from bot.core.proposal.shown import Commit
@@ -62,9 +61,16 @@ def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> 
     pin = plan.candidate.pin
     trailers = f"{_CHANGE}: {change}\n{_TREE}: {tree}" + (f"\n{_KEEPS}: {keeping}" if keeping else "")
     asked = " ".join(f"{gate.name}={gate.verdict}" for gate in plan.gates)
-    why = f"\n\nReason: {neutral(plain(plan.back.reason, 500))}" if plan.back else ""
+    why = f"\n\nReason: {_inert(plan.back.reason)}" if plan.back else ""
     body = f"{plan.image.repository}:{pin.tag}\n{pin.digest}{why}"
     return f"{title(plan)}\n\n{body}\n\n{trailers}\n{GATES}: {asked}"
+
+
+def _inert(reason: str) -> str:
+    """What a commit says calls nobody, closes nothing, and skips no workflow."""
+    from bot.core.notes.neutral import neutral  # noqa: PLC0415 - only a rollback has a reason
+
+    return neutral(plain(reason, 500))
 
 
 def change_id(plan: Plan) -> str:
