@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -338,14 +336,3 @@ def _tell_runner(error: BotError, environ: Mapping[str, str] | None) -> None:
             from bot.runner import Runner
 
             Runner(environment, lambda text: click.echo(text, err=True)).tell_error(error)
-
-
-def entry() -> NoReturn:
-    """The program. Told to end, it ends as if it was interrupted: what it started goes with it."""
-    for told in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(told, signal.default_int_handler)
-    sys.exit(main())
-
-
-if __name__ == "__main__":
-    entry()

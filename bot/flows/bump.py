@@ -89,35 +89,6 @@ class Repository(Protocol):
     def push(self, remote: str, branch: str, tag: str) -> bool: ...
 
 
-class WorkFiles(Protocol):
-    """The files of the checkout."""
-
-    def read(self, paths: Iterable[str]) -> dict[str, SourceFile]: ...
-
-    def write(self, before: Mapping[str, SourceFile], contents: Mapping[str, bytes]) -> None: ...
-
-
-class Changelog(Protocol):
-    """The changelog's file where there is none, and what commits say."""
-
-    def changes(self, since: str | None, until: str) -> dict[str, Change]: ...
-
-    def exists(self) -> bool: ...
-
-    def create(self) -> None: ...
-
-    def remove(self) -> None: ...
-
-
-class _Draft(msgspec.Struct, frozen=True):
-    """Both files as they are, as they were before any bump, and as the release has them."""
-
-    present: dict[str, SourceFile]
-    originals: dict[str, bytes | None]
-    """None: the last commit has no such file."""
-    contents: dict[str, bytes]
-
-
 def bump(
     part: Part,
     image: Image,
@@ -232,14 +203,6 @@ def _tags_on(git: Repository, commit: str) -> tuple[str, ...]:
     return tuple(tag.name for tag in git.tags() if tag.commit == commit)
 
 
-def _committed(git: Repository, commit: str, path: str) -> bytes | None:
-    """A file's bytes at a commit; None where it is not there, or no plain file."""
-    try:
-        return git.at(commit).read([path])[path].data
-    except PinError:
-        return None
-
-
 def _since(
     image: Image, place: Place, git: Repository, changelog: Changelog, allowed_keys: Mapping[str, frozenset[str]]
 ) -> Since:
@@ -262,78 +225,6 @@ def _left(place: Place, tag: str, pin: Pin) -> Bump:
     """The release whose commit is there already."""
     released = newest(name for name in place.reachable if name != tag)
     return Bump(place.project, tag, released[0] if released else "", pin, "", (), 0)
-
-
-def _draft(
-    made: Bump,
-    git: Repository,
-    files: WorkFiles,
-    changelog: Changelog,
-    dirty: Sequence[str],
-    head: str,
-    today: date,
-    repository: str,
-) -> _Draft | None:
-    """What is to be written; None where one of the two files holds what no bump like this one wrote."""
-    there = [path for path in FILES if path != texts.FILE or changelog.exists()]
-    try:
-        present = files.read(there)
-    except PinError:
-        if dirty:
-            return None
-        raise
-    originals = {
-        path: _committed(git, head, path) if path in dirty else present[path].data if path in present else None
-        for path in FILES
-    }
-    day = today
-    if dirty and texts.FILE in present:  # the day may have changed since
-        day = texts.day_of(present[texts.FILE].data.decode(errors="replace"), made.version) or today
-    section = texts.section(made.version, day, made.entry, made.changes, made.previous, repository)
-    contents = {
-        texts.FILE: texts.with_section(originals[texts.FILE] or b"", made.version, section),
-        PROJECT: with_version(originals[PROJECT] or b"", made.version),
-    }
-    for path in dirty:
-        held = present[path].data if path in present else None
-        known = {originals[path], contents[path], *([b""] if originals[path] is None else [])}
-        if held not in known or git.staged(path) not in known:
-            return None
-    return _Draft(present, originals, contents)
-
-
-def _committed_as(
-    made: Bump, draft: _Draft, git: Repository, files: WorkFiles, changelog: Changelog, head: str, undoing: str
-) -> str:
-    """The release commit; both files are as they were where there is none."""
-    present = dict(draft.present)
-    try:
-        if texts.FILE not in present:
-            changelog.create()
-            present[texts.FILE] = SourceFile(texts.FILE, b"")
-        files.write(present, draft.contents)
-        commit = git.commit(FILES, subject(made.tag))
-    except BaseException as refused:
-        if git.head() == head:
-            _restore(draft, files, changelog, undoing, refused)
-        raise
-    return commit
-
-
-def _restore(draft: _Draft, files: WorkFiles, changelog: Changelog, undoing: str, refused: BaseException) -> None:
-    """Put both files back, whatever a hook has made of them since."""
-    try:
-        if draft.originals[texts.FILE] is None:
-            changelog.remove()
-        wanted = {path: data for path, data in draft.originals.items() if data is not None}
-        now = files.read(wanted)
-        files.write(now, {path: data for path, data in wanted.items() if now[path].data != data})
-    except BotError as error:
-        raise ReleaseError(
-            f"no release was made ({plain(str(refused), 300)}), and its files could not be put back: {error.what}",
-            where=error.where,
-            next_step=f"Take them back by hand: {undoing}",
-        ) from refused
 
 
 def _tagged(

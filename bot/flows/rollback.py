@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 
 import msgspec
 
 from bot.beside import beside, settled
-from bot.core import gates
 from bot.core.evidence import Evidence, gates_of, proves
 from bot.core.gates import Gate, first_refusal
-from bot.core.ledger import Entry, Ledger
-from bot.core.model import Candidate, Image, Pin, Release
-from bot.core.pins.sites import drift, edits
+from bot.core.ledger import Ledger
+from bot.core.model import Image, Pin, Release
 from bot.core.plan import Blocked, NothingNew, Outcome, Pinned, Plan
 from bot.core.reference import Repository, Tag
-from bot.core.rollback.back import Back, Wish, way_of, with_settings
-from bot.core.rollback.gates import Copy, certain_tag, further_gate, good_gate, image_gate, nowhere, tag_gate, weighed
-from bot.core.rollback.holding import held_by_hand, hold_of, lifted_by, reason_of, widened
-from bot.core.rollback.target import choose, older_good, released_as, went_back
-from bot.core.selection import Selection, between
-from bot.errors import BotError, Bug, PinError, PolicyError
+from bot.core.rollback.back import Wish
+from bot.core.rollback.decide import Seen, back_of, decide, picked
+from bot.core.rollback.gates import Copy, nowhere, tag_gate, weighed
+from bot.core.rollback.target import choose, older_good, went_back
+from bot.errors import BotError, Bug, PolicyError
 from bot.flows.gather import gather
 from bot.flows.observe import Upstream, read_pinned, releases_of
 from bot.flows.still_there import Place, named_there, still_there
@@ -65,69 +62,23 @@ def _planned(image: Image, ground: Ground, way: Way, wish: Wish, pinned: Pinned)
     """The plan as far as history and registries tell, or what is wrong with it."""
     upstream = ground.upstream(image)
     now = upstream.clock.now()
-    today, current, holds = now.date(), pinned.pin, image.policy.holds
+    current, holds = pinned.pin, image.policy.holds
     done = "" if wish.to else went_back(way.ledger, current, holds)
     if done:
-        return NothingNew(image, current, done, _picked(current), ())
-    entry = choose(way.ledger, current, holds, wish, today)
+        return NothingNew(image, current, done, picked(current), ())
+    entry = choose(way.ledger, current, holds, wish, now.date())
     target = entry.pin
     if (target.digest, target.version) == (current.digest, current.version):
-        return NothingNew(image, current, f"{current.ref} is what is pinned already", _picked(target), ())
+        return NothingNew(image, current, f"{current.ref} is what is pinned already", picked(target), ())
     settings = ground.files.read((way.settings,))[way.settings]
-    lifted = lifted_by(holds, target, today)
-    _require_agreement(image, pinned, target)
     releases = _releases(image, target, upstream)
-    by_hand = held_by_hand(current, holds, today)
-    reason = reason_of(wish.reason, target, by_hand, today)
-    hold = hold_of(current, target, reason, lifted, by_hand)
-    hold = widened(hold, target, image.policy, lifted, releases, now) if hold else None
-    back = Back(wish, reason, hold, lifted, settings, released_as(entry), (), way_of(current, target))
-    back.edited(settings, image.name)  # what cannot be written is told before registries are asked
-    copies, tagged = _looked_for(image, target, upstream, way)
-    there = next((copy for copy in copies if copy.index is not None), None)
+    back = back_of(image, pinned, entry, wish, settings, releases, now)
+    copies, tag = _looked_for(image, target, upstream, way)
+    there = next((copy for copy in copies if copy.answer == "there"), None)
     if there is None:
-        raise nowhere(target, copies, _what_is_there(way, image, current, target, today))
-    back = msgspec.structs.replace(back, held_at=tuple(copy.repository for copy in copies if copy.index is not None))
-    made = _made(image, pinned, back, entry, now)
-    found = there.index.platforms if there.index else ()
-    candidate = Candidate(target, found)
-    asked = (
-        image_gate(target, copies, there),
-        certain_tag(tagged, entry),
-        gates.platforms(image, target, found),
-        gates.new_digest(current, candidate),
-        good_gate(entry, way.ledger.base, named_there(way.tags(entry.releases[0].tag) if entry.releases else ())),
-        *further_gate(holds, current, wish, today),
-    )
-    low, high = sorted((target.version, current.version), key=lambda version: version.key)
-    notes = between(releases or (), low, high) if image.github else ()
-    made = msgspec.structs.replace(made, candidate=candidate, gates=asked, notes=notes)
-    refusal = first_refusal(asked)
-    return Blocked.at(refusal, made) if refusal else made
-
-
-def _made(image: Image, pinned: Pinned, back: Back, entry: Entry, now: datetime) -> Plan:
-    """The change, of which nothing is proven yet."""
-    pin = entry.pin
-    return Plan(
-        image=image,
-        pinned=with_settings(pinned, back),
-        current=pinned.pin,
-        current_platforms=(),
-        candidate=Candidate(pin, ()),
-        release=Release(pin.ref, pin.version),
-        selection=_picked(pin),
-        edits=edits(pinned.held, pin),
-        gates=(),
-        notes=(),
-        made=now,
-        wanted=back.wish.to,
-        back=back,
-    )
-
-
-def _picked(pin: Pin) -> Selection:
-    return Selection((), Release(pin.ref, pin.version), f"{pin.ref} is where it goes back to")
+        raise nowhere(target, copies, _what_is_there(way, image, current, target, now.date()))
+    named = named_there(way.tags(entry.releases[0].tag)) if entry.releases else ()
+    return decide(Seen(image, pinned, entry, back, releases or (), there, copies, tag, named, way.ledger.base, now))
 
 
 def _looked_for(image: Image, pin: Pin, upstream: Upstream, way: Way) -> tuple[tuple[Copy, ...], Gate]:
@@ -157,18 +108,6 @@ def _releases(image: Image, target: Pin, upstream: Upstream) -> tuple[Release, .
         return releases_of(image, target, upstream)
     except BotError:
         return None
-
-
-def _require_agreement(image: Image, pinned: Pinned, target: Pin) -> None:
-    """Sites that hold neither the pin nor where it goes are somebody's work. Raises PinError."""
-    ahead = {(d.file, d.line) for d in drift(image, pinned.held, target)}
-    odd = [d for d in drift(image, pinned.held, pinned.pin) if (d.file, d.line) in ahead]
-    if odd:
-        raise PinError(
-            f"the pinned files disagree: it holds {odd[0].holds}, {image.sites[0].file} says {odd[0].expected}",
-            where=odd[0].where,
-            next_step="Repair them with `gateway-bot check --fix`, then go back.",
-        )
 
 
 def _proven(made: Plan, ground: Ground, way: Way, given: Evidence | None) -> Outcome:

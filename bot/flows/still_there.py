@@ -13,7 +13,7 @@ from bot.beside import beside, settled
 from bot.core.content import Content, Descriptor
 from bot.core.index import NotProven, prove_index
 from bot.core.reference import Digest, Tag
-from bot.core.rollback.gates import Copy
+from bot.core.rollback.gates import Copy, Named
 from bot.errors import BotError, IntegrityError
 from bot.flows.abreast import side_by_side
 from bot.flows.retag import AT_ONCE, LOOKS, Source, child
@@ -65,12 +65,12 @@ def _lacking(place: Place, blobs: Sequence[Descriptor]) -> list[Descriptor]:
     return [blob for blob, has in zip(blobs, there, strict=True) if not has]
 
 
-def named_there(tags: Sequence[tuple[Source, Tag]]) -> tuple[tuple[str, Digest | None, str], ...]:
+def named_there(tags: Sequence[tuple[Source, Tag]]) -> tuple[Named, ...]:
     """What each tag names now, as HOST/PATH:TAG: a digest, or None, with the reason where nobody answered."""
     return tuple(side_by_side(_named, tags, AT_ONCE))
 
 
-def _named(each: tuple[Source, Tag]) -> tuple[str, Digest | None, str]:
+def _named(each: tuple[Source, Tag]) -> Named:
     place, tag = each
     name = f"{place.repository}:{tag}"
     try:

@@ -185,6 +185,12 @@ def subject(tag: str) -> str:
     return f"chore(release): {tag}"
 
 
+def tag_in(subject: str) -> str | None:
+    """The tag whose release commit has this subject; None for every other subject."""
+    match = _SUBJECT.fullmatch(subject)
+    return match[1] if match else None
+
+
 def next_version(place: Place, part: Part) -> Version:
     """One step from the highest of what was released and what pyproject.toml says. Raises ReleaseError."""
     released = newest(place.reachable)
@@ -198,40 +204,6 @@ def next_version(place: Place, part: Part) -> Version:
             f"nothing comes after {before}", where=PROJECT, next_step="Release a version with smaller numbers."
         )
     return version
-
-
-def unfinished(place: Place, part: Part, parent: Version | None) -> str | None:
-    """The tag that HEAD lacks, where it is the release commit of a bump that was interrupted; None where it is not.
-
-    `parent` is what pyproject.toml says one commit before. Raises ReleaseError where it was a bump of another part.
-    """
-    tag = _head_releases(place)
-    if tag is None or tag in place.tags:
-        return None
-    if parent is not None and parent < place.project:
-        asked = next_version(msgspec.structs.replace(place, project=parent), part)
-        if asked != place.project:
-            raise ReleaseError(
-                f"HEAD is the release commit of {tag}, which has no tag yet, and a {part} bump would be v{asked}",
-                where="HEAD",
-                next_step=f"Run the bump that made it, and it is tagged; or take it back: git reset --keep HEAD^ "
-                f"(a commit that nobody else has), and then `gateway-bot release bump {part}`.",
-            )
-    return tag
-
-
-def finished(place: Place, part: Part, parent: Version | None, on_head: Iterable[str]) -> str | None:
-    """The tag of HEAD, where HEAD is the release commit that such a bump makes; None where it is not.
-
-    `parent` is what pyproject.toml says one commit before, `on_head` the tags of HEAD.
-    """
-    tag = _head_releases(place)
-    if tag is None or tag not in on_head:
-        return None
-    before = msgspec.structs.replace(
-        place, project=parent or place.project, reachable=tuple(name for name in place.reachable if name != tag)
-    )
-    return tag if parent is None or next_version(before, part) == place.project else None
 
 
 def require_place(place: Place) -> None:
@@ -260,11 +232,11 @@ def require_place(place: Place) -> None:
             + ("" if place.branch else f" (in GitHub Actions: `ref: {plain(place.base.name, 80)}` of the checkout)"),
         )
     if not place.follows:
-        tag = _SUBJECT.fullmatch(place.head.subject)
+        tag = tag_in(place.head.subject)
         raise ReleaseError(
             f"{plain(place.base.name, 80)} lacks commits that its remote has",
             where="HEAD",
-            next_step=f"A release was made here and not pushed; undo it, and bump again after: git tag -d {tag[1]} && "
+            next_step=f"A release was made here and not pushed; undo it, and bump again after: git tag -d {tag} && "
             "git reset --hard HEAD~1 && git pull --ff-only"
             if tag
             else "git pull --ff-only, or --rebase where there are commits of your own",
@@ -349,12 +321,6 @@ def decide(image: Image, place: Place, pin: Pin, since: Since, part: Part) -> Bu
         notes.append(f"the image at {previous} is not known: {plain(since.unknown, 300)}")
     entry = image_entry(pin, since.pin) if moved else ""
     return Bump(version, tag, previous, pin, entry, changes, since.commits - len(changes), tuple(notes))
-
-
-def _head_releases(place: Place) -> str | None:
-    """The tag that HEAD is the release commit of, as its subject and its version say."""
-    match = _SUBJECT.fullmatch(place.head.subject) if place.head else None
-    return match[1] if match and match[1] == f"v{place.project}" else None
 
 
 def _notes(place: Place, released: tuple[str, Version] | None) -> Sequence[str]:

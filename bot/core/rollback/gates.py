@@ -22,6 +22,10 @@ from bot.errors import BotError, IntegrityError, ServiceError
 _OF_UPSTREAM = ("vulnerabilities", "config")
 
 
+Named = tuple[str, Digest | None, str]
+"""A tag, as HOST/PATH:TAG, what it names, and why nobody knows."""
+
+
 class Copy(msgspec.Struct, frozen=True):
     """Whether a repository still has an image by its digest; `broken`: not all of it, or not to be believed."""
 
@@ -92,7 +96,7 @@ def further_gate(holds: Sequence[Hold], current: Pin, wish: Wish, today: date) -
     return (Gate("further-back", "warn", evidence, "gateway-bot history"),)
 
 
-def good_gate(entry: Entry, base: str, named: Sequence[tuple[str, Digest | None, str]]) -> Gate:
+def good_gate(entry: Entry, base: str, named: Sequence[Named]) -> Gate:
     """Was it known to be good? It was released, and nobody has put it on hold since.
 
     Whoever may push a git tag can say so. `named` is what our registries have under that release's tags.
