@@ -85,11 +85,11 @@ def hold(
 
     What is proposed instead is the newest release that is not on hold. Commit the file, so that the next run knows.
     """
-    from bot.flows.hold import Wish, hold_version
+    from bot.flows.hold import HoldWish, hold_version
 
     desk = RollbackDesk(world, in_place=True)
     this, until_day = digest == _THIS, until.date() if until else None
-    wish = Wish(version, reason, until_day, _digest(digest) if digest and not this else None, this)
+    wish = HoldWish(version, reason, until_day, _digest(digest) if digest and not this else None, this)
     done = hold_version(desk.image(name), wish, desk.holds)
     click.echo(json_line(done.json()) if as_json else no_command(done.text()))
     return 0

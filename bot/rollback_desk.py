@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.core.rollback.back import Wish
     from bot.core.versions import Ref
     from bot.flows.forge import Forge
-    from bot.flows.hold import Desk
+    from bot.flows.hold import HoldDesk
     from bot.flows.observe import Files
     from bot.flows.upgrade import Ground, Planner
 
@@ -130,16 +130,16 @@ class RollbackDesk:
         )
 
     @property
-    def holds(self) -> Desk:
+    def holds(self) -> HoldDesk:
         """Where holds are written: the settings, wherever they are."""
         from bot.adapters.worktree import Worktree
-        from bot.flows.hold import Desk
+        from bot.flows.hold import HoldDesk
 
         world, file = self.world, self.world.settings_file
         if file is None or self._path:
-            return Desk(world.files, self.path, world.files, world.allowed_keys, world.upstream)
+            return HoldDesk(world.files, self.path, world.files, world.allowed_keys, world.upstream)
         file = file.resolve()
-        return Desk(Worktree(file.parent), file.name, world.files, world.allowed_keys, world.upstream)
+        return HoldDesk(Worktree(file.parent), file.name, world.files, world.allowed_keys, world.upstream)
 
     def ground(self, *, gathering: bool = True) -> Ground:
         """What a rollback is planned on; one that is not `gathering` takes its evidence from a saved plan."""

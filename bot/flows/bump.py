@@ -7,14 +7,14 @@ without a tag by its subject and its version. So does a push: what is at the rem
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import Literal, Protocol
 
 import msgspec
 
-from bot.core.model import Image, Pin, SourceFile
+from bot.core.model import Image, Pin
 from bot.core.pins.sites import drift
 from bot.core.release import changelog as texts
 from bot.core.release.bump import (
@@ -31,15 +31,13 @@ from bot.core.release.bump import (
     require_clean,
     require_pin,
     require_place,
-    subject,
     uncommitted,
     undo,
     unfinished,
 )
-from bot.core.release.changelog import Change
 from bot.core.release.history import Branch, Commit, GitTag, Status
 from bot.core.release.project import FILE as PROJECT
-from bot.core.release.project import project_version, with_version
+from bot.core.release.project import project_version
 from bot.core.text import plain
 from bot.core.versions import Version
 from bot.errors import BotError, PinError, ReleaseError, UsageError

@@ -22,7 +22,7 @@ from bot.flows.upgrade import Worktree
 _SHOWN = 300
 
 
-class Wish(msgspec.Struct, frozen=True):
+class HoldWish(msgspec.Struct, frozen=True):
     """What a person wants on hold: a version or a range, why, and through which day (UTC).
 
     With `digest` only that image of it; with `this_image` the one that it names today.
@@ -35,7 +35,7 @@ class Wish(msgspec.Struct, frozen=True):
     this_image: bool = False
 
 
-class Desk(msgspec.Struct, frozen=True):
+class HoldDesk(msgspec.Struct, frozen=True):
     """Where the settings are written, and what is known beside them.
 
     `settings` is the folder's files, in which the settings are at `path`; `pinned` are those of the checkout.
@@ -48,7 +48,7 @@ class Desk(msgspec.Struct, frozen=True):
     upstream: Callable[[Image], Upstream]
 
 
-def hold_version(image: Image, wish: Wish, desk: Desk) -> HoldDone:
+def hold_version(image: Image, wish: HoldWish, desk: HoldDesk) -> HoldDone:
     """The hold written down, or that it was there already; what looks odd about it is a warning, never an error.
 
     Raises UsageError for what is no version, range or reason, and where the file cannot be edited; PinError where it
@@ -75,7 +75,7 @@ def hold_version(image: Image, wish: Wish, desk: Desk) -> HoldDone:
     return HoldDone(image.name, desk.path, "changed" if was else "added", now, was, tuple(warnings))
 
 
-def unhold_version(image: Image, version: str, digest: Digest | None, desk: Desk) -> UnholdDone:
+def unhold_version(image: Image, version: str, digest: Digest | None, desk: HoldDesk) -> UnholdDone:
     """The holds of this version or range taken out: all, or that of one image.
 
     Raises UsageError where there is none, with those that there are; else as `hold_version`.
@@ -103,7 +103,7 @@ def _of_rollback(text: str, holds: Sequence[Hold]) -> str:
     return next((hold.version for hold in holds if left_by(hold) == exact), text)
 
 
-def _source(desk: Desk) -> SourceFile:
+def _source(desk: HoldDesk) -> SourceFile:
     return desk.settings.read((desk.path,))[desk.path]
 
 
@@ -119,7 +119,7 @@ def _versions(text: str) -> str:
     return text
 
 
-def _pin(image: Image, desk: Desk) -> Pin | BotError:
+def _pin(image: Image, desk: HoldDesk) -> Pin | BotError:
     """What is pinned; the error where nobody knows, which keeps no version from being put on hold."""
     try:
         return read_pinned(image, desk.pinned, desk.allowed_keys).pin

@@ -12,7 +12,7 @@ from bot.core.model import Hold, Image
 from bot.core.reference import Digest
 from bot.core.versions import Ref
 from bot.errors import BotError, IntegrityError, PinError, ServiceError, UsageError
-from bot.flows.hold import Desk, Wish, hold_version, unhold_version
+from bot.flows.hold import HoldDesk, HoldWish, hold_version, unhold_version
 from bot.flows.observe import Upstream, observe, read_pinned, reselect
 from bot.settings import FILE
 from bot.world import World
@@ -35,7 +35,7 @@ def hold(
     """The command's flow, on the town's checkout, registry and GitHub."""
     world = World(town.root, town.environ, town.clock)
     try:
-        wish = Wish(version, reason, until, digest, this_image)
+        wish = HoldWish(version, reason, until, digest, this_image)
         return hold_version(world.images(None)[0], wish, desk(world))
     finally:
         world.close()
@@ -49,8 +49,8 @@ def unhold(town: Town, version: str, digest: Digest | None = None) -> UnholdDone
         world.close()
 
 
-def desk(world: World) -> Desk:
-    return Desk(world.files, FILE, world.files, world.allowed_keys, world.upstream)
+def desk(world: World) -> HoldDesk:
+    return HoldDesk(world.files, FILE, world.files, world.allowed_keys, world.upstream)
 
 
 def holds(town: Town) -> tuple[Hold, ...]:
@@ -328,7 +328,7 @@ def test_settings_that_somebody_changes_meanwhile_are_not_overwritten(town: Town
 
     text = town.text(FILE)
     with pytest.raises(PinError):
-        hold_version(image, Wish("1.4.1", "x"), replace(desk(world), upstream=upstream))
+        hold_version(image, HoldWish("1.4.1", "x"), replace(desk(world), upstream=upstream))
     world.close()
 
     assert town.text(FILE) == f"{text}# mine\n"
