@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from bot.core.decoding import convert
 from bot.core.holds import same_versions
 from bot.core.model import Hold, SourceFile
 from bot.core.reference import Digest
@@ -191,9 +192,11 @@ def _read(source: SourceFile, image: str) -> _File:
     bom = _BOM if source.data.startswith(_BOM) else b""
     try:
         text = source.data[len(bom) :].decode()
-        images = msgspec.convert(read(text), _Table).image
+        images = convert(read(text), _Table).image
         number, found = next((number, each) for number, each in enumerate(images) if each.name == image)
-        holds = tuple(msgspec.convert({**entry, "digest": entry.get("digest") or None}, Hold) for entry in found.hold)
+        holds = tuple(
+            convert({key: value for key, value in entry.items() if value != ""}, Hold) for entry in found.hold
+        )
     except StopIteration:
         raise UsageError(
             f"it has no image {image!r}", where=source.path, next_step="Name one of its images with --image."

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from bot.core.decoding import decode
 from bot.errors import ServiceError
 
 Action = Literal["create", "update", "replace", "delete", "move", "import", "forget", "other"]
@@ -79,7 +80,7 @@ class _Document(msgspec.Struct):
 def changes(document: bytes, image: str) -> Changes:
     """What the plan in this JSON does, that is to point a service at `image`. Raises ServiceError for no such JSON."""
     try:
-        read = msgspec.json.decode(document, type=_Document)
+        read = decode(document, _Document)
         if not read.format_version.startswith("1."):
             raise _unreadable(f"format {read.format_version[:20]!r}")
         return _changes(read, image)
@@ -200,14 +201,14 @@ def _inner(text: str) -> object:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        found: object = msgspec.json.decode(text)
+        found: object = decode(text, object)
     except (msgspec.MsgspecError, RecursionError):
         return None
     return found
 
 
 def _value(raw: msgspec.Raw) -> object:
-    value: object = msgspec.json.decode(raw)
+    value: object = decode(raw, object)
     return value
 
 

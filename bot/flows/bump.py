@@ -25,7 +25,6 @@ from bot.core.release.bump import (
     Place,
     Since,
     decide,
-    finished,
     newest,
     not_clean,
     require_clean,
@@ -33,14 +32,16 @@ from bot.core.release.bump import (
     require_place,
     uncommitted,
     undo,
-    unfinished,
 )
+from bot.core.release.changelog import Change
 from bot.core.release.history import Branch, Commit, GitTag, Status
 from bot.core.release.project import FILE as PROJECT
 from bot.core.release.project import project_version
+from bot.core.release.resumed import finished, unfinished
 from bot.core.text import plain
 from bot.core.versions import Version
 from bot.errors import BotError, PinError, ReleaseError, UsageError
+from bot.flows.bump_files import ChangelogFile, WorkFiles, committed, committed_as, drafted
 from bot.flows.observe import Files, read_pinned
 from bot.flows.push_release import Publisher, published
 
@@ -87,6 +88,12 @@ class Repository(Protocol):
     def push(self, remote: str, branch: str, tag: str) -> bool: ...
 
 
+class Changelog(ChangelogFile, Protocol):
+    """The changelog's file, and what commits say."""
+
+    def changes(self, since: str | None, until: str) -> dict[str, Change]: ...
+
+
 def bump(
     part: Part,
     image: Image,
@@ -131,7 +138,7 @@ def _bump(
     require_place(place)
     head = _head(place)
     dirty = uncommitted(git.status())
-    undoing = undo(has_changelog=_committed(git, head, texts.FILE) is not None)
+    undoing = undo(has_changelog=committed(git, head, texts.FILE) is not None)
     if set(dirty) - set(FILES):
         require_clean(dirty, undoing)
     pinned = read_pinned(image, files, allowed_keys)
@@ -150,10 +157,10 @@ def _bump(
     except ReleaseError:
         require_clean(dirty, undoing)
         raise
-    draft = _draft(made, git, files, changelog, dirty, head, today, repository)
+    draft = drafted(made, git, files, changelog, dirty, head, today, repository)
     if draft is None:
         raise not_clean(dirty, undoing)
-    commit = _committed_as(made, draft, git, files, changelog, head, undoing)
+    commit = committed_as(made, draft, git, files, changelog, head, undoing)
     return _tagged(image, place, git, made, commit, "bumped")
 
 
@@ -178,7 +185,7 @@ def _head(place: Place) -> str:
 
 
 def _version_at(git: Repository, commit: str) -> Version:
-    source = _committed(git, commit, PROJECT)
+    source = committed(git, commit, PROJECT)
     if source is None:
         raise UsageError(
             "the last commit has no such file, so the project has no version",

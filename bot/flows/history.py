@@ -13,9 +13,9 @@ from bot.core.model import Image, Pin
 from bot.core.past import CommitThen, TagThen, gates_of, pull_request_of
 from bot.core.past_pin import same
 from bot.core.release.history import Branch
-from bot.core.release.ours import our_tag
+from bot.core.release.ours import is_our_tag
 from bot.core.text import plain
-from bot.errors import ServiceError, UsageError
+from bot.errors import ServiceError
 from bot.flows.past_pins import Contents, Images, PinsThen, Read, Seen
 
 SETTINGS = "gateway-bot.toml"
@@ -51,7 +51,7 @@ def history(image: Image, git: PastGit, base: str, images: Images, settings: str
     tip = branch.commit if branch else ""
     parents = git.parents(tip) if tip else {}
     line = _first_parents(parents, tip)
-    tags = [tag for tag in git.past_tags() if _is_ours(tag.name)]
+    tags = [tag for tag in git.past_tags() if is_our_tag(tag.name)]
     commits = git.past_commits([*line[-1:], *(tag.commit for tag in tags if tag.commit)])
     brought_at = _brought_at(parents, line)
     tagged = [tag.commit for tag in tags if tag.commit in commits and commits[tag.commit].tree]
@@ -100,14 +100,6 @@ class _Past(msgspec.Struct, frozen=True):
             if side is not None and sha != self.line[self.brought_at[sha]] and len(side) < _MOST_OF_A_MERGE:
                 side.append(sha)
         return {self.line[at]: side for at, side in found.items()}
-
-
-def _is_ours(name: str) -> bool:
-    try:
-        our_tag(name)
-    except UsageError:
-        return False
-    return True
 
 
 def _first_parents(parents: Mapping[str, tuple[str, ...]], tip: str) -> list[str]:

@@ -219,7 +219,7 @@ def interrupt_when(path: Path, times: int) -> None:
 
 @pytest.fixture
 def as_the_program() -> Iterator[None]:
-    """SIGTERM interrupts, as `entry` in bot/cli.py has it."""
+    """SIGTERM interrupts, as `entry` in bot/__main__.py has it."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     after = signal.signal(signal.SIGTERM, before)

@@ -686,7 +686,7 @@ def test_a_nothing_new_run_asks_github_once(town: Town) -> None:
 def test_runs_at_once_end_in_one_pull_request(town: Town, story: tuple[str, ...]) -> None:
     for event in story:
         town.run("propose") if event == "propose" else town.release("v1.5.0", days_ago=1)
-    command = [sys.executable, "-m", "bot.cli", "-C", str(town.root), "propose"]
+    command = [sys.executable, "-m", "bot", "-C", str(town.root), "propose"]
     environ = {**town.environ, "PYTHONPATH": str(PROJECT)}
 
     runs = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(3)]

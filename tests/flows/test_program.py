@@ -9,16 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.flows.conftest import DOWNSTREAM, PROJECT, SIGNATURE, Gated, Town
 from tests.flows.test_apply import drifted
+from tests.releasing import program as installed
 
 
 def program(town: Town, *args: str, line: str = "{}") -> subprocess.CompletedProcess[str]:
     """The program in a process of its own; `line` puts it into a line of bash."""
-    command = f"'{sys.executable}' -m bot.cli -C '{town.root}' {' '.join(args)}"
+    command = f"'{sys.executable}' -m bot -C '{town.root}' {' '.join(args)}"
     environ = {**os.environ, **town.environ}
     script = f"set -o pipefail; {line.format(command)}"
     return subprocess.run(["bash", "-c", script], cwd=PROJECT, env=environ, capture_output=True, text=True, check=False)
@@ -112,7 +114,7 @@ def test_the_first_blocked_image_gives_the_exit_code(town: Town) -> None:
 def test_told_to_end_it_ends_at_once_and_takes_along_what_it_started(gated: Gated, sent: signal.Signals) -> None:
     gated.ask(SIGNATURE)
     gated.programs.signature(gated.candidate, "hang")
-    command = [sys.executable, "-m", "bot.cli", "-C", str(gated.town.root), "plan"]
+    command = [sys.executable, "-m", "bot", "-C", str(gated.town.root), "plan"]
     asked, environ = gated.programs.answers / "cosign.group", {**os.environ, **gated.town.environ}
     # a shell that runs the tests in the background makes them, and all they start, deaf to SIGINT
     hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -132,3 +134,36 @@ def test_told_to_end_it_ends_at_once_and_takes_along_what_it_started(gated: Gate
     assert bot.returncode == 130
     assert b"interrupted" in said
     assert left.stdout == b""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_while_it_is_loading_it_says_so_in_one_line(tmp_path: Path, sent: signal.Signals) -> None:
+    with loading(tmp_path, signal.SIG_DFL) as bot:
+        bot.send_signal(sent)
+        out, said = bot.communicate(timeout=20)
+
+    assert (bot.returncode, out, said) == (130, "", "interrupted: nothing was begun\n")
+
+
+def test_deaf_to_a_signal_from_its_start_it_stays_so(tmp_path: Path) -> None:
+    with loading(tmp_path, signal.SIG_IGN) as bot:
+        bot.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            bot.wait(timeout=0.3)
+        bot.kill()
+
+
+def loading(folder: Path, to_interrupts: signal.Handlers) -> subprocess.Popen[str]:
+    """The installed program, in the middle of loading a library that takes its time."""
+    (folder / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(30)\n")
+    bot = subprocess.Popen(
+        [installed("gateway-bot"), "--version"],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, to_interrupts),  # noqa: PLW1509 - as above
+    )
+    assert bot.stdout is not None
+    assert bot.stdout.readline() == "loading\n"
+    return bot

@@ -23,7 +23,6 @@ from bot.core.release.bump import (
     require_place,
     uncommitted,
     undo,
-    unfinished,
 )
 from bot.core.release.changelog import Change
 from bot.core.release.history import Branch, Commit, Status
@@ -163,34 +162,6 @@ def test_a_pin_of_the_previous_release_that_cannot_be_read_is_said() -> None:
 
     assert made.entry == f"Gateway image: v1.3.1 (`{OLD}`)"
     assert made.notes == ("the image at v1.2.3 is not known: versions.env: gone",)
-
-
-@pytest.mark.parametrize(
-    ("subject", "project", "parent", "part", "expected"),
-    [
-        ("chore(release): v1.2.4", "1.2.4", "1.2.3", "patch", "v1.2.4"),
-        ("chore(release): v1.2.4", "1.2.4", None, "patch", "v1.2.4"),
-        ("chore(release): v1.2.4", "1.2.5", "1.2.3", "patch", None),
-        ("chore(release): v1.2.4 (#5)", "1.2.4", "1.2.3", "patch", None),
-        ("chore(release): v2.0.0", "2.0.0", "1.2.3", "major", None),
-        ("feat: one", "1.2.4", "1.2.3", "patch", None),
-    ],
-)
-def test_a_release_commit_without_its_tag_is_recognised(
-    subject: str, project: str, parent: str | None, part: Part, expected: str | None
-) -> None:
-    place = replace(PLACE, head=replace(HEAD, subject=subject), project=version(project))
-
-    assert unfinished(place, part, version(parent) if parent else None) == expected
-
-
-def test_a_release_commit_of_another_part_is_refused_with_the_way_out() -> None:
-    place = replace(PLACE, head=replace(HEAD, subject="chore(release): v1.2.4"), project=version("1.2.4"))
-
-    with pytest.raises(ReleaseError, match=r"a major bump would be v2\.0\.0") as raised:
-        unfinished(place, "major", version("1.2.3"))
-
-    assert "git reset --keep HEAD^" in raised.value.next_step
 
 
 def test_what_a_killed_bump_prepared_is_not_in_the_way() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 from bot.core.decoding import convert, decode
 
 ROUNDS = 150
+"""Of decoding without a lock, 13 of 20 interpreters died in the first round, 20 of 20 within as many."""
+
 PROGRAM = """
 import sys
 from threading import Barrier, Thread
@@ -23,10 +24,11 @@ DOCUMENT = {"third": [{"second": 2}]}
 
 
 def kind_of(number):
-    fields = [(name, int | None, None) for name in ("first", "second", "third")]
-    parts = [msgspec.defstruct(f"Part{number}{name}", fields) for name in "abcdef"]
-    return msgspec.defstruct(f"Whole{number}", [(name, list[part] | None, None) for name, part in
-                                                zip(("first", "second", "third", "x", "y", "z"), parts)])
+    names = ("first", "second", "third", "fourth", "fifth", "sixth")
+    numbers = [(name, int | None, None) for name in names]
+    parts = [msgspec.defstruct(f"Part{number}{name}", numbers) for name in names]
+    lists = [(name, list[part] | None, None) for name, part in zip(names, parts)]
+    return msgspec.defstruct(f"Whole{number}", lists)
 
 
 def first_seen_by_all_at_once(ask, kind):
@@ -47,7 +49,6 @@ def first_seen_by_all_at_once(ask, kind):
 ask = {
     "decode": lambda kind: decode(msgspec.json.encode(DOCUMENT), kind),
     "convert": lambda kind: convert(DOCUMENT, kind),
-    "msgspec": lambda kind: msgspec.json.decode(msgspec.json.encode(DOCUMENT), type=kind),
 }[sys.argv[1]]
 sys.setswitchinterval(1e-6)
 for number in range(int(sys.argv[2])):
@@ -81,7 +82,10 @@ def test_a_list_and_a_struct_within_another_are_read_by_their_own_kind() -> None
     assert decode('{"a": [1]}', object) == {"a": [1]}
 
 
-@pytest.mark.parametrize("text", ['{"size": "3"}', '{"size": 3', "null", "[]", '{"size": 3} {}', '{"size": 3, "name": "\\ud800"}'])
+WRONG = ['{"size": "3"}', '{"size": 3', "null", "[]", '{"size": 3} {}', '{"size": 3, "name": "\\ud800"}']
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_what_is_of_another_kind_is_refused_each_time(text: str) -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match=r"."):

@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.model import Target
 from bot.core.reference import Repository, Tag
-from bot.core.release.ours import Held, Place, contradiction, file_stem, our_tag, places_of
+from bot.core.release.ours import Held, Place, contradiction, file_stem, is_our_tag, our_tag, places_of
 from bot.errors import UsageError
 from tests.unit.values import NEW, OLD, version
 
@@ -12,6 +12,7 @@ GHCR = Repository("ghcr.io", "acme/ai-gateway")
 
 
 def test_a_tag_of_ours_has_a_version() -> None:
+    assert is_our_tag("v1.2.3")
     assert our_tag("v1.2.3").version == version("1.2.3")
 
 
@@ -19,6 +20,8 @@ def test_a_tag_of_ours_has_a_version() -> None:
 def test_any_other_text_is_no_tag_of_ours(text: str) -> None:
     with pytest.raises(UsageError, match="is no tag of a release"):
         our_tag(text)
+
+    assert not is_our_tag(text)
 
 
 def test_a_target_names_our_repository_in_lower_case_and_its_tags() -> None:
