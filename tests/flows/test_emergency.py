@@ -106,7 +106,7 @@ def test_what_is_pending_with_the_image_that_runs_is_listed_and_nothing_applied(
         ({NEW: plan(THERE)}, "nothing", ""),
         ({NEW: plan()}, "refused", "no resource is given the image by var.gateway_image"),
         ({NEW: plan(THERE, complete=False)}, "refused", "not all that it would have to do"),
-        ({NEW: plan(THERE, SERVICE)}, "applied", ""),
+        ({NEW: plan(THERE, SERVICE)}, "refused", "nothing in it takes the place of another image"),
         ({NEW: plan(THERE, SERVICE, BUCKET)}, "refused", "nothing in it takes the place of another image"),
         ({NEW: plan(TASK, ("x", ["delete"], {}, None)), OLD: QUIET}, "refused", "it would delete x"),
         ({NEW: plan(TASK), OLD: plan(complete=False)}, "refused", "it has more to do, and not what"),

@@ -154,6 +154,15 @@ class Slow:
 
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
+        tagged = [commit for tag in repo.run("tag").split() if self.reaches(commit := self.commit_of(tag))]
+        line = repo.run("rev-list", "--first-parent", "main").split()
+        self.believed = {self.file(commit, "gateway-bot.toml") for commit in (*line, *tagged)}
+
+    def commit_of(self, tag: str) -> str:
+        return self.repo.run("rev-parse", f"{tag}^{{commit}}")
+
+    def reaches(self, commit: str) -> bool:
+        return "main" in self.repo.run("branch", "--contains", commit, "--format=%(refname:short)").split()
 
     def file(self, commit: str, path: str) -> str | None:
         listed = self.repo.run("ls-tree", commit, "--", path)
@@ -162,8 +171,10 @@ class Slow:
         return self.repo.run("show", f"{commit}:{path}") + "\n"
 
     def pin(self, commit: str) -> tuple[str, str, str] | None:
+        """Ref, digest and file; by the commit's own settings first, where the base ever had those."""
         places: list[dict[str, object]] = []
-        for text in (self.file(commit, "gateway-bot.toml"), TODAY):
+        own = self.file(commit, "gateway-bot.toml")
+        for text in (own if own in self.believed else None, TODAY):
             try:
                 document = tomllib.loads(text or "")
             except tomllib.TOMLDecodeError:
@@ -235,9 +246,9 @@ class Slow:
     def tags(self) -> dict[str, tuple[str, bool, tuple[str, str] | None]]:
         found = {}
         for tag in self.repo.run("tag").split():
-            commit = self.repo.run("rev-parse", f"{tag}^{{commit}}")
+            commit = self.commit_of(tag)
+            reached = self.reaches(commit)
             pin = self.pin(commit)
-            reached = "main" in self.repo.run("branch", "--contains", commit, "--format=%(refname:short)").split()
             found[tag] = (commit, reached, (pin[0].removeprefix("v"), pin[1]) if pin else None)
         return found
 

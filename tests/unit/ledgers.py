@@ -36,5 +36,11 @@ def entry(minor: int, *tags: str, by: str = "Ada", subject: str = "deps: bump", 
     )
 
 
-def ledger(*entries: Entry, lacks: tuple[str, ...] = (), unreadable: str = "") -> Ledger:
-    return Ledger("app", "main", entries, (), lacks, unreadable)
+def ledger(
+    *entries: Entry,
+    elsewhere: tuple[OurRelease, ...] = (),
+    lacks: tuple[str, ...] = (),
+    whole: bool = True,
+    unreadable: str = "",
+) -> Ledger:
+    return Ledger("app", "main", entries, elsewhere, lacks, whole=whole, unreadable=unreadable)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from msgspec.structs import replace
 
-from bot.core.model import PullRequestPolicy
+from bot.core.model import PullRequestPolicy, SourceFile
 from bot.core.proposal.dressing import Dressing, Event, may_merge_itself, missing, not_yet
 from bot.core.proposal.shown import PullRequest
+from bot.core.rollback.back import Back, Wish
 from tests.unit.values import plan
 
 PLAN = plan()
@@ -87,3 +90,12 @@ def test_what_the_bot_switched_off_it_may_switch_on_again(events: list[Event], *
     actual = not_yet(ALL, events, "gateway-bot[bot]").auto_merge
 
     assert expected == actual
+
+
+@pytest.mark.parametrize("way", ["back", "forward"])
+def test_a_rollback_never_merges_itself(way: Literal["back", "forward"]) -> None:
+    settings = SourceFile("gateway-bot.toml", b"")
+    back = Back(Wish(), "5xx", None, (), settings, "v0.2.0", (), way)
+
+    assert may_merge_itself(POLICY, PLAN)
+    assert not may_merge_itself(POLICY, replace(PLAN, back=back))

@@ -232,8 +232,9 @@ def test_what_was_done_is_told_to_a_person_in_plain_words() -> None:
 
 
 def test_what_was_done_is_told_as_json() -> None:
-    hold = Hold("1.4.0", "x", until=TODAY, rolled_back_to=Ref("v1.3.1"))
-    one = b'{"version":"1.4.0","reason":"x","until":"2026-08-20","digest":null,"rolled_back_to":"v1.3.1"}'
+    hold = Hold("1.4.0", "x", until=TODAY, rolled_back_to=Ref("v1.3.1"), rolled_back_from=DIGEST)
+    one = b'{"version":"1.4.0","reason":"x","until":"2026-08-20","digest":null,"rolled_back_to":"v1.3.1",'
+    one += b'"rolled_back_from":' + (b'"%s"' % DIGEST.encode()) + b"}"
 
     actual = [HoldDone("app", "f", "added", hold, None, ("w",)).json(), UnholdDone("app", "f", (hold,)).json()]
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bot.core.ledger import Ledger
+from bot.core.ledger import Entry, Ledger
 from bot.core.ledger_text import FORMAT, markdown, table, to_json
 from bot.core.model import Hold
 from bot.core.versions import Ref
 from tests.unit.ledgers import TODAY, digest, entry, ledger, release
 
-HELD = Hold("1.3.0", "it leaks", until=date(2026, 9, 1), rolled_back_to=Ref("v1.2.0"))
+HELD = Hold("1.3.0", "it leaks", until=date(2026, 9, 1), rolled_back_to=Ref("v1.2.0"), rolled_back_from=digest(3))
 HOSTILE = "\x1b[31m|`*_[x](http://x.example)<!-- @all #1\u202e\r\n"
 LACK = "the clone is shallow: `git fetch --unshallow --tags`"
 
 
 def story() -> Ledger:
-    found = ledger(entry(3, "v0.3.0"), entry(2, "v0.2.1", "v0.2.0"), entry(1, cut=True), lacks=(LACK,))
+    found = ledger(entry(3, "v0.3.0"), entry(2, "v0.2.1", "v0.2.0"), entry(1, cut=True), lacks=(LACK,), whole=False)
     now = replace(found.entries[0], until=None)
     return replace(
         found,
@@ -42,21 +42,22 @@ def test_the_table_says_all_of_a_pin_on_100_columns() -> None:
     assert shown.splitlines() == [
         "app: what main pinned, newest first",
         "",
-        "v1.3.0  2026-08-13 to now         current, on hold",
+        "v1.3.0  2026-08-13 12:00 to now               current, on hold",
         f"  {digest(3)}",
         "  brought by #3, 000000000000, Ada: deps: bump",
-        "  released as v0.3.0 (2026-08-20, Rita); gates then: 1 passed, scan warn",
+        "  released as v0.3.0 (2026-08-20, Rita); its commit says of the gates: 1 passed, scan warn",
         "  on hold through 2026-09-01: it leaks",
         "",
-        "v1.2.0  2026-08-12 to 2026-08-20  known good",
+        "v1.2.0  2026-08-12 12:00 to 2026-08-20 12:00  known good",
         f"  {digest(2)}",
         "  brought by #2, 000000000000, Ada: deps: bump",
-        "  released as v0.2.1 (2026-08-20, Rita), v0.2.0 (2026-08-20, Rita); gates then: 1 passed, scan warn",
+        "  released as v0.2.1 (2026-08-20, Rita), v0.2.0 (2026-08-20, Rita); its commit says of the gates: 1",
+        "    passed, scan warn",
         "",
-        "v1.1.0  before 2026-08-11 to 2026-08-20  never released",
+        "v1.1.0  before 2026-08-11 12:00 to 2026-08-20 12:00  never released",
         f"  {digest(1)}",
         "  there already in #1, 000000000000, Ada: deps: bump",
-        "  no release; gates then: 1 passed, scan warn",
+        "  no release; its commit says of the gates: 1 passed, scan warn",
         "",
         "releases that are in no pin of main",
         "  v0.2.2 (2026-08-20, Rita): v1.7.0; main does not reach it, as far as its history is here;",
@@ -67,9 +68,32 @@ def test_the_table_says_all_of_a_pin_on_100_columns() -> None:
         f"  {LACK}",
         "",
         "rollback",
-        "  by itself it goes to v1.2.0,",
-        f"    {digest(2)}",
+        "  by itself it goes nowhere from here, as not all of the history is; `gateway-bot rollback --to",
+        "    VERSION`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("whole", "entries", "ref", "shown"),
+    [
+        (True, (entry(3), entry(2, "v0.2.0")), "v1.2.0", f"by itself it goes to v1.2.0, {digest(2)}"),
+        (True, (entry(3), entry(2)), None, "by itself it goes nowhere: no older pin is known good; "),
+        (False, (entry(3), entry(2, "v0.2.0")), None, "by itself it goes nowhere from here, as not all of the history"),
+    ],
+    ids=["an older pin is known good", "none is", "half a history"],
+)
+def test_where_a_rollback_goes_by_itself_is_said_alike_everywhere(
+    whole: bool,
+    entries: tuple[Entry, ...],
+    ref: str | None,
+    shown: str,
+) -> None:
+    found = ledger(*entries, whole=whole)
+    back = json.loads(to_json(found, (), TODAY))["rollback_to"]
+
+    assert (back and back["ref"]) == ref
+    assert shown in " ".join(table(found, (), TODAY).split())
+    assert shown.partition(",")[0] in markdown(found, (), TODAY).replace("\\", "")
 
 
 def test_a_table_is_never_wider_than_a_terminal() -> None:
@@ -116,7 +140,7 @@ def test_markdown_has_a_row_for_each_pin_and_the_links_of_its_pull_requests() ->
     shown = markdown(story(), (HELD,), TODAY, home="https://github.com/acme/gateway")
 
     row = (
-        "| `v1.3.0` | `sha256:000000000000…` | 2026-08-13 | now | "
+        "| `v1.3.0` | `sha256:000000000000…` | 2026-08-13 12:00 | now | "
         "[\\#3](https://github.com/acme/gateway/pull/3), Ada | v0.3.0 (2026-08-20, Rita) | 1 passed, scan warn | "
         "current, on hold; on hold through 2026-09-01: it leaks |"
     )
@@ -147,7 +171,7 @@ def test_the_json_document_holds_what_its_page_says() -> None:
     first = document["entries"][0]
 
     assert (document["format"], document["image"], document["base"]) == (FORMAT, "app", "main")
-    assert (document["current"], document["rollback_to"]["ref"]) == (pinned, "v1.2.0")
+    assert (document["current"], document["rollback_to"]) == (pinned, None)
     assert (document["lacks"], document["unreadable"]) == ([LACK], "")
     assert [(each["tag"], each["pin"] and each["pin"]["ref"], each["unknown"]) for each in document["elsewhere"]] == [
         ("v0.2.2", "v1.7.0", ""),
@@ -162,6 +186,7 @@ def test_the_json_document_holds_what_its_page_says() -> None:
             "until": "2026-09-01",
             "digest": None,
             "rolled_back_to": "v1.2.0",
+            "rolled_back_from": digest(3),
         },
         "commit": f"{3:040x}",
         "date": "2026-08-13T12:00:00Z",

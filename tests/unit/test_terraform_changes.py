@@ -122,13 +122,13 @@ def test_what_only_reads_the_image_does_not_run_it() -> None:
     assert changes(plan(looked_up), NEW) == Changes()
 
 
-def service(before: object, after: object, **unknown: bool) -> dict[str, Any]:
-    return resource("aws_ecs_service.app", ["update"], before, after, after_unknown=unknown)
+def test_what_only_has_to_be_pointed_at_the_image_takes_the_place_of_none() -> None:
+    holder = resource("aws_ecs_task_definition.app", ["no-op"], task(NEW), {**task(NEW), "arn": f"{ARN}:8"})
+    service = resource("aws_ecs_service.app", ["update"], {"task": f"{ARN}:7"}, {"task": f"{ARN}:8"})
 
+    actual = changes(plan(holder, service), NEW)
 
-HOLDER = resource(
-    "aws_ecs_task_definition.app", ["no-op"], task(NEW), {**task(NEW), "arn": f"{ARN}:8", "family": "app-family"}
-)
+    assert actual == Changes((Changed("aws_ecs_service.app", "update"),), held=True)
 
 
 @pytest.mark.parametrize("more", [{"complete": False}, {"errored": True}])
