@@ -208,7 +208,9 @@ def _saved(desk: RollbackDesk, wish: Wish, name: str | None, path: Path) -> Iter
         raise PolicyError(f"it is no plan of one rollback, of {image.name}", where=str(path), next_step=_AGAIN)
     ground, planned = desk.ground(gathering=False), desk.planner(wish)
     fresh = plan_again(claim, str(path), (image,), ground, same_base=True, planned=planned, again=_AGAIN)
-    if isinstance(fresh, Blocked) and claim.outcome == "propose" and claim.candidate and fresh.refused is None:
+    if not isinstance(fresh, Blocked) or claim.outcome != "propose" or claim.candidate is None:
+        return [fresh]
+    if fresh.refused is None and fresh.where != str(path):  # by what is asked for, and not by a gate, nor for the file
         reason = f"the saved plan goes to {claim.candidate.ref}; by what is asked for now: {fresh.reason}"
         return [msgspec.structs.replace(fresh, reason=reason, next_step=_AGAIN)]
     return [fresh]

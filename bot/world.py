@@ -228,7 +228,9 @@ class World:
         sys.stderr.write(no_command(f"gateway-bot: {plain(text, 500)}\n"))
 
     def _no_plan(self, path: Path, what: str) -> UsageError:
-        return UsageError(what, where=str(path), next_step="Name a file that `gateway-bot plan --save` wrote.")
+        return UsageError(
+            what, where=str(path), next_step="Name a file that `plan --save`, or `rollback --save`, wrote."
+        )
 
     def _token(self) -> Callable[[], str]:
         """The token of each request; a GitHub App's is made for this repository and purpose, and renewed."""

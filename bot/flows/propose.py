@@ -10,7 +10,7 @@ from bot.core.identity import Identity, after_author
 from bot.core.model import SourceFile
 from bot.core.plan import NothingNew, Outcome, Plan
 from bot.core.proposal.dressing import may_merge_itself
-from bot.core.proposal.names import Proposal, blob_id, branch_of, proposal, title
+from bot.core.proposal.names import Proposal, blob_id, branch_of, proposal, reason_in, title
 from bot.core.proposal.part import updated
 from bot.core.proposal.shown import REBASE, Branch, Commit, Conflict, PullRequest
 from bot.core.proposal.table import (
@@ -118,8 +118,7 @@ def _attempt(made: Plan, forge: Forge, rewritten: Rewrite, *, first: bool) -> Re
     if pull is not None and cools_again(pull, pin.ref, made.selection):
         why = f"#{pull.number} proposes a newer release, which has to cool down now: left as it is"
         return Result(made, did=why, url=pull.url, warnings=tuple(hold_back(pull, forge)))
-    if pull is not None and _says_why(pull, made):
-        return Result(made, did=f"#{pull.number}: nothing to do; it is open, with its own reason", url=pull.url)
+    made = _with_its_reason(made, pull, forge) if pull is not None else made
     base_name = forge.base_name(pulls)
     branch, base = _looked(made, forge, pull.base if pull else base_name, guess=first and not pulls)
     if pull is not None and pull.base != base_name:
@@ -237,11 +236,18 @@ def _checks(identity: Identity) -> str:
     return f"{said}. {identity.advice}".strip()
 
 
-def _says_why(pull: PullRequest, made: Plan) -> bool:
-    """Whether who asks gives no reason for what is open already, and that may have one."""
-    if made.back is None or made.back.wish.reason or pull.part is None:
-        return False
-    return (pull.part.ref, pull.part.digest) == (made.candidate.pin.ref, made.candidate.pin.digest)
+def _with_its_reason(made: Plan, pull: PullRequest, forge: Forge) -> Plan:
+    """The rollback with the reason of the one that is open to the same pin, where none was given now."""
+    back, part, pin = made.back, pull.part, made.candidate.pin
+    if back is None or back.wish.reason or part is None or (part.ref, part.digest) != (pin.ref, pin.digest):
+        return made
+    reason = reason_in(forge.git.commit_of(pull.head_sha))
+    if not reason:
+        return made
+    hold = back.hold
+    if hold is not None and hold.reason == back.reason:
+        hold = msgspec.structs.replace(hold, reason=reason)
+    return msgspec.structs.replace(made, back=msgspec.structs.replace(back, reason=reason, hold=hold))
 
 
 def _unlabelled(before: PullRequest | None, pull: PullRequest, made: Plan, forge: Forge) -> list[str]:

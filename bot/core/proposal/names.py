@@ -17,6 +17,7 @@ ALL_BRANCHES = "gateway-bot/"
 BRANCHES = f"{ALL_BRANCHES}upgrade/"
 ROLLBACKS = f"{ALL_BRANCHES}rollback/"
 _TREE, _CHANGE, _KEEPS = "Gateway-Bot-Tree", "Gateway-Bot-Change", "Gateway-Bot-Keeps"
+_REASON = "Reason"
 GATES = "Gateway-Bot-Gates"
 """The trailer that says what was asked, and how it was answered: `digest=pass vulnerabilities=warn`."""
 
@@ -61,7 +62,7 @@ def commit_message(plan: Plan, change: str, tree: str, *, keeping: str = "") -> 
     pin = plan.candidate.pin
     trailers = f"{_CHANGE}: {change}\n{_TREE}: {tree}" + (f"\n{_KEEPS}: {keeping}" if keeping else "")
     asked = " ".join(f"{gate.name}={gate.verdict}" for gate in plan.gates)
-    why = f"\n\nReason: {_inert(plan.back.reason)}" if plan.back else ""
+    why = f"\n\n{_REASON}: {_inert(plan.back.reason)}" if plan.back else ""
     body = f"{plan.image.repository}:{pin.tag}\n{pin.digest}{why}"
     return f"{title(plan)}\n\n{body}\n\n{trailers}\n{GATES}: {asked}"
 
@@ -71,6 +72,12 @@ def _inert(reason: str) -> str:
     from bot.core.notes.neutral import neutral  # noqa: PLC0415 - only a rollback has a reason
 
     return neutral(plain(reason, 500))
+
+
+def reason_in(commit: Commit) -> str:
+    """The reason that a rollback's commit gives; empty where it gives none."""
+    found = re.search(rf"^{_REASON}: (.+)$", commit.message, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def change_id(plan: Plan) -> str:
