@@ -244,9 +244,9 @@ def _deferred() -> Iterator[threading.Event]:
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             was = signal.getsignal(number)
-            if was not in {signal.SIG_IGN, None}:
+            if was is not None and (was != signal.SIG_IGN or number == signal.SIGINT):
                 before[number] = was
-                signal.signal(number, note)
+                signal.signal(number, note if was != signal.SIG_IGN else _unheard)
     try:
         yield told
     finally:
@@ -254,6 +254,10 @@ def _deferred() -> Iterator[threading.Event]:
             signal.signal(number, was)
     if told.is_set():
         raise KeyboardInterrupt
+
+
+def _unheard(_signal: int, _frame: FrameType | None) -> None:
+    """What a background job ignores it ignores still; its programs do not inherit that, as they would without this."""
 
 
 def _is_passed(name: str) -> bool:

@@ -14,7 +14,7 @@ from bot.core.reference import Digest
 from bot.embedded.server import Fault, Response
 from tests.fake_engine import Container
 from tests.flows.conftest import CONFIG, DOWNSTREAM, SCAN, SCHEMA, SIGNATURE, UPSTREAM, Run
-from tests.flows.pasts import BRANCH, OURS, Story, story
+from tests.flows.pasts import BRANCH, OURS, WHY, Story, story
 from tests.flows.standins import Gateway, Programs, Signed
 
 __all__ = ["story"]
@@ -377,6 +377,39 @@ def test_a_pin_that_is_another_release_by_the_same_image_is_none(past: Past) -> 
 
     assert (run.code, story.proposed) == (6, [])
     assert "has the digest that is pinned as v1.4.2" in run.out
+
+
+def test_another_image_of_the_same_version_is_gone_back_to_by_name(past: Past) -> None:
+    story, left = past.story, past.left
+    story.digests["v1.4.1"] = story.registry.push_image(UPSTREAM, "v1.4.1", variation="another")
+    story.upgrade("v1.4.1")
+    story.digests["v1.4.1"], pushed = left, story.digests["v1.4.1"]
+
+    run = story.rollback("--to", "v1.4.1")
+
+    settings = story.on_branch("gateway-bot.toml")
+    assert run.code == 0, run.out
+    assert left in story.on_branch("versions.env")
+    assert f'version = "1.4.1"\nreason = "{WHY}"\ndigest = "{pushed}"\n' in settings
+
+
+def test_who_names_a_version_goes_on_from_a_work_tree_that_went_back(past: Past) -> None:
+    past.story.rollback("--apply")
+
+    run = past.story.rollback("--apply", "--to", "v1.3.1")
+
+    assert run.code == 0, run.out
+    assert past.story.digests["v1.3.1"] in past.story.text("versions.env")
+
+
+def test_what_only_we_still_have_is_named_where_the_wanted_one_is_gone(past: Past) -> None:
+    for repository, ref in ((UPSTREAM, "v1.4.0"), (OURS, "v1.4.0"), (UPSTREAM, "v1.3.1")):
+        past.story.lose(repository, past.story.digests[ref])
+
+    run = past.story.rollback()
+
+    assert (run.code, past.story.proposed) == (5, [])
+    assert "gateway-bot rollback --to v1.3.1" in run.out
 
 
 def saved(past: Past, file: Path) -> Run:

@@ -203,6 +203,7 @@ GONE_BACK = pin("v1.2.0", digest(2))
     [
         (LEDGER, GONE_BACK, BACK, True),
         (LEDGER, GONE_BACK, replace(BACK, version=">=1.3.0,<=1.4.0"), True),
+        (LEDGER, CURRENT, replace(BACK, rolled_back_to=Ref("v1.4.0"), digest=digest(9)), False),
         (LEDGER, CURRENT, BACK, False),
         (LEDGER, GONE_BACK, replace(BACK, rolled_back_to=Ref("v1.1.0")), False),
         (LEDGER, GONE_BACK, replace(BACK, rolled_back_to=None), False),
@@ -213,7 +214,8 @@ GONE_BACK = pin("v1.2.0", digest(2))
     ids=[
         "it went back here and the base has not",
         "what lies between is on hold too",
-        "the base has it as well",
+        "the base has it as well, which went to another image of one version",
+        "nobody went back",
         "a rollback to another one",
         "a hold by hand",
         "a rollback from another one",
