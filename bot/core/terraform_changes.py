@@ -25,10 +25,7 @@ _ACTIONS: dict[tuple[str, ...], Action] = {
     ("forget",): "forget",
 }
 _NAMES_AN_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,499}")
-_IDENTITIES = ("id", "arn", "self_link")
 _DEEP = 64
-_TELLING = 8
-"""Characters; what is shorter may be equal by chance."""
 
 
 class Changed(msgspec.Struct, frozen=True):

@@ -140,8 +140,8 @@ def _proven(made: Plan, ground: Ground, way: Way, given: Evidence | None) -> Out
 
 
 def _left_at(made: Plan, serving: Image, way: Way) -> Repository | None:
-    """Where the image that is left is scanned: what was never released is upstream's only."""
-    if serving.scan is None or serving.repository == made.image.repository:
+    """Where the image that is left is scanned: not each place has what another one has."""
+    if serving.scan is None:
         return None
     there = (copy.repository for copy in still_there(made.current.digest, way.places) if copy.answer == "there")
     return next(there, None)

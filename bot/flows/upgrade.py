@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _AGAIN = "Nothing was done. Make the plan again: gateway-bot plan --save FILE."
-_CODES = frozenset(range(2, 8))
+_CODES = frozenset(range(2, 9))
 
 
 class Result(msgspec.Struct, frozen=True):

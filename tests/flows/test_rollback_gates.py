@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -310,6 +312,7 @@ def test_a_rollback_does_not_merge_itself_whatever_the_settings_let(past: Past) 
 
     (forward,) = past.story.proposed
     assert run.code == 0, run.out
+    assert "Release notes of what comes back (1)" in forward.body
     assert forward.title == "revert(agentgateway): roll forward v1.4.0 to v1.4.1"
     assert set(past.gates("--to", "v1.4.1").values()) == {"pass"}
     assert (back, forward.auto_merge) == (None, None)
@@ -377,6 +380,29 @@ def test_a_pin_that_is_another_release_by_the_same_image_is_none(past: Past) -> 
 
     assert (run.code, story.proposed) == (6, [])
     assert "has the digest that is pinned as v1.4.2" in run.out
+
+
+def test_a_hold_that_cannot_be_written_is_told_before_anybody_is_asked(past: Past) -> None:
+    def silent(_method: str, path: str) -> Fault | None:
+        return Fault(answer=Response(503, b"")) if "/manifests/" in path else None
+
+    past.story.registry.intercept = silent
+
+    run = past.story.run("rollback", "--reason", "x" * 501)
+
+    assert (run.code, past.story.proposed) == (2, [])
+
+
+def test_who_held_the_pin_by_hand_need_not_say_it_again(past: Past) -> None:
+    past.ask('[[image.hold]]\nversion = "1.4.1"\nreason = "drops streams"\nuntil = 2026-09-01\n')
+
+    run = past.story.run("rollback")
+
+    (hold,) = tomllib.loads(past.story.on_branch("gateway-bot.toml"))["image"][0]["hold"]
+    assert run.code == 0, run.out
+    assert (hold["version"], hold["reason"], hold["until"]) == ("1.4.1", "drops streams", date(2026, 9, 1))
+    assert hold["rolled_back_to"] == "v1.4.0"
+    assert "**Why:** drops streams" in past.body()
 
 
 def test_another_image_of_the_same_version_is_gone_back_to_by_name(past: Past) -> None:

@@ -325,16 +325,17 @@ def test_terraform_outlives_a_bot_that_is_killed_and_frees_its_lock(checkout: Pa
     assert run(checkout).did == "nothing"
 
 
-def test_an_apply_that_stopped_between_the_task_and_the_service_goes_on(checkout: Path) -> None:
+def test_an_apply_that_stopped_between_the_task_and_the_service_is_for_a_person(checkout: Path) -> None:
     terraform(
         checkout / "infra",
         *("apply", "-auto-approve", "-var-file=env/production.tfvars", f"-var=gateway_image={NEW}", f"-target={TASK}"),
     )
 
-    ran, again = run(checkout), run(checkout)
+    ran = run(checkout)
 
     assert ran.changes == (Changed(GATEWAY, "update"),)
-    assert (ran.did, again.did) == ("applied", "nothing")
+    assert (ran.did, ran.exit_code) == ("refused", 8)
+    assert "cannot be told apart" in ran.why
 
 
 def test_an_apply_that_fails_says_how_far_it_came_and_quotes_no_secret(checkout: Path) -> None:

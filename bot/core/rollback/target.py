@@ -44,12 +44,14 @@ def _named(ledger: Ledger, version: Version, current: Pin, holds: Sequence[Hold]
     What is current is the last resort, but for what the base does not reach.
     """
     entries = [entry for entry in ledger.entries if entry.pin.version == version]
+    best = min(entries, key=lambda entry: _rank(entry, current, holds, today), default=None)
+    return best or _released_elsewhere(ledger, version)
 
-    def rank(entry: Entry) -> tuple[bool, bool, bool]:
-        held = hold_on(holds, entry.pin.version, entry.pin.digest, today) is not None
-        return entry.pin.digest == current.digest, held, not entry.releases
 
-    return min(entries, key=rank, default=None) or _released_elsewhere(ledger, version)
+def _rank(entry: Entry, current: Pin, holds: Sequence[Hold], today: date) -> tuple[bool, bool, bool]:
+    """The best of several images of one version first."""
+    held = hold_on(holds, entry.pin.version, entry.pin.digest, today) is not None
+    return entry.pin.digest == current.digest, held, not entry.releases
 
 
 def went_back(ledger: Ledger, current: Pin, holds: Sequence[Hold]) -> str:
@@ -135,11 +137,12 @@ def _ours(ledger: Ledger, version: Version | None) -> str:
 def _ways(ledger: Ledger, current: Pin, holds: Sequence[Hold], today: date) -> str:
     """What there is to go back to by name."""
     seen: dict[Version, str] = {}
-    for entry in ledger.entries:
+    for entry in sorted(ledger.entries, key=lambda entry: _rank(entry, current, holds, today)):
         if entry.pin.version in seen or entry.pin.digest == current.digest:
             continue
         held = hold_on(holds, entry.pin.version, entry.pin.digest, today)
         state = said(held) if held else f"released as {entry.releases[0].tag}" if entry.releases else "never released"
         seen[entry.pin.version] = f"{entry.pin.ref} ({plain(state, 120)})"
-    listed = "; ".join(list(seen.values())[:_LISTED])
+    newest_first = sorted(seen, key=lambda version: version.key, reverse=True)
+    listed = "; ".join(seen[version] for version in newest_first[:_LISTED])
     return f"By name there is, with --to: {listed}." if listed else "Nothing else was ever pinned here."
