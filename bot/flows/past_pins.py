@@ -69,7 +69,7 @@ class _Place(msgspec.Struct, frozen=True):
 class PinsThen:
     """Reads by the settings of each commit, its image of the same name; where these give no pin, by today's.
 
-    What the base does not reach is read by settings that the base has or had: a tag could bring patterns that never end.
+    What the base does not reach is read by settings that the base has or had: a tag may bring patterns that never end.
     The first site that holds a whole pin says it. What was not fetched is not replaced by another site's word.
     """
 

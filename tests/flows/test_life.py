@@ -997,6 +997,7 @@ ACTS: dict[str, Callable[[Town], object]] = {
 }
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize(
     ("story", "act"),
     [*itertools.product(("moved to a newer release", "withdrawn"), ACTS), ("merged", "commits")],

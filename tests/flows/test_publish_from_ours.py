@@ -161,6 +161,7 @@ def damage_a_manifest(world: Releasing) -> None:
     )
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("bend", [lose_a_manifest, damage_a_manifest])
 def test_a_target_that_has_it_in_part_does_not_serve_and_is_made_whole(
     world: Releasing, bend: Callable[[Releasing], None]
@@ -200,6 +201,7 @@ def test_a_second_run_writes_nothing(ours: Releasing) -> None:
     assert (done.failure, [step.name for step in done.steps if step.did], ours.writes()) == (None, [], [])
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("came", ["removed", "back"])
 def test_what_another_run_read_elsewhere_is_the_same_release(world: Releasing, came: str) -> None:
     upstream = dict(world.place.upstream.repositories)
@@ -240,6 +242,7 @@ DOUBTS: Mapping[str, tuple[Fault, int]] = {
 }
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("how", DOUBTS)
 def test_upstream_that_has_not_said_that_it_is_gone_is_not_replaced(world: Releasing, how: str) -> None:
     fault, code = DOUBTS[how]
@@ -286,6 +289,7 @@ def test_whether_anybody_has_it_is_not_known_while_a_target_is_silent(world: Rel
     assert (done.exit_code, world.writes()) == (4, [])
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("only", [True, False])
 def test_a_copy_whose_layer_was_removed_is_not_tagged(world: Releasing, only: bool) -> None:
     server = world.place.open if only else world.place.locked
@@ -443,6 +447,7 @@ class Asked:
         raise ServiceError("no answer", where="engine", next_step="Start it.")
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("gone", [True, False])
 def test_the_base_of_a_build_is_pulled_from_where_the_image_is(world: Releasing, tmp_path: Path, gone: bool) -> None:
     upstream = f"{world.place.upstream.host}/{UPSTREAM}"
