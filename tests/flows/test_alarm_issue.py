@@ -385,6 +385,7 @@ def test_a_run_that_was_overtaken_decides_again_and_gives_up_in_the_end(
 Step = Callable[[Town], object]
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize(
     ("before", "change", "state"),
     [

@@ -184,6 +184,7 @@ def test_without_a_token_the_command_that_starts_it_is_said(world: World) -> Non
     assert json.loads(done.json())["next"] == f"gh workflow run release.yml --ref {TAG}"
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize(
     ("method", "after", "did"),
     [

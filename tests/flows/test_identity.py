@@ -228,6 +228,7 @@ def ends_after(world: AppTown, number: int) -> Callable[[str, str], Fault | None
     return intercept
 
 
+@pytest.mark.real  # by its length
 def test_a_token_that_ends_after_any_request_is_renewed(app_town: AppTown) -> None:
     app_town.run("propose")
     total = len(app_town.of_repository)
@@ -377,6 +378,7 @@ def test_no_secret_of_an_app_is_shown_anywhere(app_town: AppTown) -> None:
     assert_shown_nowhere(app_town, *runs)
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("status", [401, 422, 500])
 def test_no_secret_of_an_app_is_shown_when_github_refuses_anything(app_town: AppTown, status: int) -> None:
     town = app_town.town

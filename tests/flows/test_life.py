@@ -708,6 +708,7 @@ STORIES = {
 }
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("story", STORIES)
 def test_a_run_that_dies_after_any_request_converges(empty_town: Town, story: str) -> None:
     """After each request that it makes, answered or not: the next run ends where an undisturbed one would."""

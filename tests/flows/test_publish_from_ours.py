@@ -492,6 +492,7 @@ def test_the_place_is_the_download_location_of_the_dependency(ours: Releasing, w
     assert image_in(written)["downloadLocation"] == f"oci://{ours.names[0]}@{ours.digest}"
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize(
     "location",
     [

@@ -218,6 +218,7 @@ def test_a_schema_that_the_old_release_never_had_only_warns(past: Past) -> None:
     assert "schema unknown: schema/config.json at v1.4.0" in past.body().replace("\\", "")
 
 
+@pytest.mark.real  # by its length
 def test_without_an_engine_the_config_only_warns_also_on_ci(past: Past) -> None:
     past.ask(CONFIG)
     past.story.environ |= {"DOCKER_HOST": "tcp://127.0.0.1:9", "CI": "true"}
@@ -253,6 +254,7 @@ def test_where_upstream_has_it_the_commands_ask_again_there(past: Past) -> None:
     assert gates["config"] == "gateway-bot validate --to v1.4.0"
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize(("gone", "at_ours"), [((), False), ((UPSTREAM,), True), ((OURS,), False)])
 def test_what_is_left_is_scanned_where_it_is(past: Past, gone: tuple[str, ...], at_ours: bool) -> None:
     past.ask(SCAN)
@@ -288,6 +290,7 @@ def test_files_that_disagree_on_the_base_are_somebodys_work(past: Past) -> None:
     assert "gateway-bot check --fix" in run.out
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("how", [(), ("--apply",)])
 def test_files_that_are_there_already_are_no_disagreement(past: Past, how: tuple[str, ...]) -> None:
     text = past.story.text("Dockerfile").replace(past.left, past.old).replace("1.4.1", "1.4.0")
@@ -328,6 +331,7 @@ def test_who_goes_back_once_more_is_warned_that_this_goes_further(past: Past) ->
     assert "further-back" not in named
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("answer", ["another", "gone", "silent"])
 def test_a_git_tag_that_our_registry_does_not_confirm_warns(past: Past, answer: str) -> None:
     tags = past.story.registry.repositories[OURS].tags
@@ -355,6 +359,7 @@ def outside(past: Past) -> None:
     past.story.repo.run("branch", "-M", "fresh", "main")
 
 
+@pytest.mark.real  # by its length
 @pytest.mark.parametrize("moved", [True, False])
 def test_a_pin_that_the_base_never_had_needs_upstreams_tag(past: Past, *, moved: bool) -> None:
     outside(past)
@@ -456,6 +461,7 @@ def test_a_saved_rollback_is_proposed_by_its_evidence(past: Past, tmp_path: Path
     assert "**Vulnerabilities**: 1 new" in past.body()
 
 
+@pytest.mark.real  # by its length
 def test_a_saved_rollback_without_evidence_is_refused_where_some_is_asked_for(past: Past, tmp_path: Path) -> None:
     saved(past, tmp_path / "plan")
     past.ask(SIGNATURE)
@@ -465,6 +471,7 @@ def test_a_saved_rollback_without_evidence_is_refused_where_some_is_asked_for(pa
     assert (run.code, past.story.proposed) == (6, [])
 
 
+@pytest.mark.real  # by its length
 def test_a_saved_rollback_whose_evidence_is_of_another_image_is_refused(past: Past, tmp_path: Path) -> None:
     past.ask(SIGNATURE)
     saved(past, tmp_path / "plan")
@@ -478,6 +485,7 @@ def test_a_saved_rollback_whose_evidence_is_of_another_image_is_refused(past: Pa
     assert "gateway-bot rollback --save FILE" in run.out
 
 
+@pytest.mark.real  # by its length
 def test_the_notes_are_those_of_all_that_is_undone(past: Past) -> None:
     past.story.rollback("--to", "v1.3.1")
 
